@@ -1,0 +1,78 @@
+"""Whether this process lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import structlog
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+logger = structlog.stdlib.get_logger(__name__)
+
+
+class NotReady(Exception):
+    """The message says what is missing; it is shown to anybody."""
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database, storage and migrations: 200 when all are well, else 503 and which is not."""
+    found = {name: _outcome(name, check) for name, check in CHECKS.items()}
+    ready = all(outcome == "ok" for outcome in found.values())
+    return JsonResponse({"status": "ok" if ready else "unavailable", **found}, status=200 if ready else 503)
+
+
+def _outcome(name: str, check: Callable[[], None]) -> str:
+    try:
+        check()
+    except NotReady as error:
+        return str(error)
+    except Exception:
+        logger.exception("not ready", check=name)
+        return "unavailable"
+    return "ok"
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _storage() -> None:
+    location = getattr(default_storage, "location", None)
+    if location is None or not hasattr(default_storage, "base_location"):
+        default_storage.exists("readyz")
+        return
+    folder = Path(location)
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise NotReady("not writable")
+
+
+def _migrations() -> None:
+    if not _migrated():
+        _migrated.cache_clear()
+        raise NotReady("not applied: run manage.py migrate")
+
+
+@cache
+def _migrated() -> bool:
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+CHECKS = {"database": _database, "storage": _storage, "migrations": _migrations}

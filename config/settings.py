@@ -1,0 +1,262 @@
+"""The deployment. Everything that differs between machines comes from config/environment.py."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from config import environment, secrets, telemetry
+
+environment.load_dotenv()
+read = environment.read
+
+BASE_DIR = environment.BASE_DIR
+DEBUG: bool = read("DEBUG")
+DATA_DIR: Path = read("EASEL_DATA_DIR").expanduser().resolve()
+PORT: int = read("PORT")
+
+# Where clients reach us, and what follows from it
+
+EASEL_PUBLIC_URL: str = (read("EASEL_PUBLIC_URL") or f"http://127.0.0.1:{PORT}").rstrip("/")
+_public = urlsplit(EASEL_PUBLIC_URL)
+if _public.scheme not in ("http", "https") or not _public.hostname:
+    raise ImproperlyConfigured(
+        "EASEL_PUBLIC_URL must be an http or https URL, such as https://easel.example."
+    )
+_https = _public.scheme == "https"
+_loopback = ["127.0.0.1", "localhost", "[::1]"]
+
+ALLOWED_HOSTS: list[str] = [_public.hostname, *read("EASEL_ALLOWED_HOSTS")]
+if _public.hostname in _loopback:
+    ALLOWED_HOSTS += _loopback
+if any(host.startswith("*") for host in ALLOWED_HOSTS) and not DEBUG:
+    raise ImproperlyConfigured("EASEL_ALLOWED_HOSTS must name the hosts: a wildcard is for DEBUG only.")
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+EASEL_TRUSTED_PROXIES: list[str] = read("EASEL_TRUSTED_PROXIES")
+if EASEL_TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+SESSION_COOKIE_NAME = "connect.sid"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = False  # the proxy's business; with https in EASEL_PUBLIC_URL cookies stay off http
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+CSRF_FAILURE_VIEW = "config.error_pages.csrf_failure"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, as above
+
+# Secrets
+
+SECRET_KEY: str = read("SECRET_KEY") or (
+    "insecure-key-for-debugging-only-" * 2
+    if DEBUG
+    else secrets.find(DATA_DIR, secrets.SECRET_KEY, variable="SECRET_KEY")
+)
+if len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("SECRET_KEY is too short: set at least 50 random characters.")
+EASEL_ENCRYPTION_KEYS: list[str] = read("EASEL_ENCRYPTION_KEYS") or [
+    secrets.find(DATA_DIR, secrets.ENCRYPTION_KEY, variable="EASEL_ENCRYPTION_KEYS")
+]
+
+# Applications
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
+    "csp",
+    "imagegen.features",
+    "imagegen.access",
+    "imagegen",
+    "portraits",
+]
+
+MIDDLEWARE = [
+    "config.telemetry.TraceMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ]
+        },
+    }
+]
+
+# Database: docs/adr/0004 has the figures behind these numbers
+
+
+def _database() -> dict[str, Any]:
+    config: dict[str, Any] = environ.Env.db_url_config(
+        read("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'easel.sqlite3'}"
+    )
+    if config["ENGINE"].endswith("sqlite3"):
+        config["CONN_MAX_AGE"] = None  # closing costs a checkpoint of the write-ahead log
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        }
+    else:
+        config["CONN_MAX_AGE"] = 0
+        pool = {"min_size": 1, "max_size": read("EASEL_DATABASE_POOL"), "timeout": 30}
+        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool}
+    return config
+
+
+DATABASES = {"default": _database()}
+_redis: str = read("EASEL_REDIS_URL")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis}
+    if _redis
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# Files. Pictures never have a public URL: they are served through their permission check
+
+MEDIA_ROOT = DATA_DIR / "files"
+EASEL_INCOMING_DIR = DATA_DIR / "incoming"
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"allow_overwrite": False, "file_permissions_mode": 0o640},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+# Who you are
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+AXES_FAILURE_LIMIT = read("EASEL_LOGIN_ATTEMPTS")
+AXES_COOLOFF_TIME = timedelta(seconds=read("EASEL_LOGIN_PAUSE"))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "imagegen.access.addresses.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=read("EASEL_ACCESS_TOKEN_MINUTES")),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=read("EASEL_REFRESH_TOKEN_DAYS")),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends all tokens
+    "UPDATE_LAST_LOGIN": False,
+    "ALGORITHM": "HS256",
+}
+
+# The API
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+EASEL_RATE_USER: int = read("EASEL_RATE_USER")
+EASEL_RATE_ADDRESS: int = read("EASEL_RATE_ADDRESS")
+EASEL_MAX_BODY_BYTES = 70 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = EASEL_MAX_BODY_BYTES
+EASEL_MAX_WAITING: int = read("EASEL_MAX_WAITING")
+EASEL_WORKERS: int = read("EASEL_WORKERS")
+EASEL_PORTRAIT_DAYS: int = read("EASEL_PORTRAIT_DAYS")
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Easel",
+    "DESCRIPTION": (
+        "Ask for pictures, get links to files that stay.\n\n"
+        "*Portraits* make one 512x512 portrait from a prompt, and the prompt from a few selections. "
+        "*Images* make any number of pictures with any configured engine."
+    ),
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True},
+}
+
+# Content Security Policy. Unfold's Alpine needs 'unsafe-eval' and inline styles, under /admin/ alone
+# (config.urls loosens it there).
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE, "'unsafe-inline'"],
+        "img-src": [SELF, "data:", "blob:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# Watching
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+LOGGING_CONFIG = None
+telemetry.configure(
+    level=read("EASEL_LOG_LEVEL"),
+    log_format=read("EASEL_LOG_FORMAT"),
+    endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    stream=sys.stderr,
+)
+
+UNFOLD = {"SITE_TITLE": "Easel", "SITE_HEADER": "Easel", "SITE_SYMBOL": "palette"}

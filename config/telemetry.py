@@ -1,0 +1,130 @@
+"""Traces and logs: one id for a request, in its response, its log lines and its rows.
+
+Spans follow OpenTelemetry, the incoming `traceparent` W3C Trace Context. Without an endpoint nothing is
+exported; the id is made all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from django.http import HttpRequest, HttpResponseBase
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+logger = structlog.stdlib.get_logger("easel.request")
+tracer = trace.get_tracer("easel")
+_propagator = TraceContextTextMapPropagator()
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> None:
+    """Set up structured logs, and a tracer that exports where an endpoint is given."""
+    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}))
+    if endpoint:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_trace_id,
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        if log_format == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": shared,
+                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+                }
+            },
+            "handlers": {
+                "stream": {"class": "logging.StreamHandler", "stream": stream, "formatter": "structured"}
+            },
+            "root": {"handlers": ["stream"], "level": level},
+            # Its line per request is ours, and it repeats what handlers of 4xx and 5xx have said.
+            "loggers": {
+                "django.request": {"level": "CRITICAL"},
+                "axes": {"level": "WARNING"},
+                "pyvips": {"level": "WARNING"},
+            },
+        }
+    )
+
+
+def add_trace_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+    return event
+
+
+class TraceMiddleware:
+    """Opens the request's span, sets `X-Trace-Id`, and writes one line per request."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        context = _propagator.extract(request.headers)
+        with tracer.start_as_current_span(
+            f"{request.method} {request.path}", context=context, kind=trace.SpanKind.SERVER
+        ) as span:
+            response = self.get_response(request)
+            match = request.resolver_match
+            route = match.route if match else ""
+            span.update_name(f"{request.method} {route}")
+            span.set_attribute("http.request.method", request.method or "")
+            span.set_attribute("http.route", route)
+            span.set_attribute("http.response.status_code", response.status_code)
+            response.headers["X-Trace-Id"] = trace.format_trace_id(span.get_span_context().trace_id)
+            logger.info(
+                "request",
+                method=request.method,
+                route=route,
+                status=response.status_code,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                user=_user_id(request),
+            )
+        return response
+
+
+def _user_id(request: HttpRequest) -> int | None:
+    """Who asked, where that has been looked up already; never looked up for the log's sake."""
+    user = getattr(request, "_cached_user", None) or getattr(request, "authenticated_user", None)
+    return getattr(user, "pk", None)

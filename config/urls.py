@@ -1,0 +1,31 @@
+"""Every path there is."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+
+from config import health
+from imagegen.api.urls import file_patterns, images
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("api/docs/reference", SpectacularRedocView.as_view(), name="reference"),
+    path("api/auth/", include("imagegen.access.urls")),
+    path("api/mind/", include("portraits.urls")),
+    path("api/images/", include(images)),
+    path("api/v1/images/", include(images)),
+    path("api/v1/", include(file_patterns)),
+    path("admin/", admin.site.urls),
+    path("", RedirectView.as_view(pattern_name="docs")),
+]
+
+handler400 = "config.error_pages.bad_request"
+handler403 = "config.error_pages.forbidden"
+handler404 = "config.error_pages.not_found"
+handler500 = "config.error_pages.server_error"
