@@ -1,0 +1,9 @@
+"""Every engine there is. A new one is a file and an entry here: docs/adding-an-engine.md."""
+
+from __future__ import annotations
+
+from imagegen.engines.base import Engine
+from imagegen.engines.dicebear import DiceBear
+from imagegen.engines.openai import OpenAI
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (DiceBear, OpenAI)}
