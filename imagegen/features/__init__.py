@@ -1,0 +1,1 @@
+"""An app that exists to own one permission, `features.image_generation`."""

@@ -1,0 +1,156 @@
+"""Where pictures come from: one row per server or account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from imagegen.engines import ENGINES
+from imagegen.engines.base import Engine, EngineConfig
+from imagegen.models import secrets
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+def engine_choices() -> list[tuple[str, str]]:
+    return [(name, engine.label) for name, engine in ENGINES.items()]
+
+
+def validate_base_url(value: str) -> None:
+    """An http(s) URL of a server, without credentials, query or fragment."""
+    try:
+        url = urlsplit(value)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValidationError("Enter an http or https URL, such as https://api.example.com/v1.")
+    if url.username or url.password or url.query or url.fragment:
+        raise ValidationError("Leave out user name, password, query and fragment: keys have their own field.")
+
+
+def validate_string_list(value: Any) -> None:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        raise ValidationError("Enter a JSON list of strings.")
+
+
+def validate_object(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise ValidationError("Enter a JSON object.")
+
+
+class ConnectionQuerySet(models.QuerySet["EngineConnection"]):
+    def enabled(self) -> ConnectionQuerySet:
+        return self.filter(enabled=True)
+
+    def usable_by(self, user: User | AnonymousUser) -> ConnectionQuerySet:
+        """Enabled ones that name no group, or one of the user's. Superusers may use all."""
+        if user.is_superuser:
+            return self.enabled()
+        permitted = self.model.allowed_groups.through.objects.filter(group__user=user.pk)
+        named = models.Q(pk__in=permitted.values("engineconnection"))
+        return self.enabled().filter(models.Q(allowed_groups=None) | named)
+
+
+class EngineConnection(models.Model):
+    """One server or account of one engine, and how Easel uses it."""
+
+    name = models.CharField(
+        max_length=50,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*$", "Use a-z, 0-9, dot, dash and underscore.")],
+        help_text="What you call it. Clients may ask for name/model.",
+    )
+    engine = models.CharField(max_length=30, choices=engine_choices)
+    enabled = models.BooleanField(default=True)
+    base_url = models.CharField(
+        "base URL",
+        max_length=500,
+        blank=True,
+        validators=[validate_base_url],
+        help_text="Left empty: the engine's own, where it has one.",
+    )
+    encrypted_key = models.TextField(blank=True, editable=False)
+    default_model = models.CharField(max_length=200, blank=True)
+    listed_models = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_string_list],
+        help_text="Model ids to offer where the engine cannot list its own, as a JSON list.",
+    )
+    parameters = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_object],
+        help_text='Sent with every request, in the engine\'s words, as JSON: {"quality": "high"}.',
+    )
+    trusted_origins = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_string_list],
+        help_text="Further private hosts that this engine's picture links may point to, as scheme://host:port.",
+    )
+    deadline = models.PositiveIntegerField(
+        default=120,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text="Seconds that one call may take in all.",
+    )
+    concurrency = models.PositiveIntegerField(
+        default=0, validators=[MaxValueValidator(1000)], help_text="Calls at once; 0 for no limit."
+    )
+    price = models.DecimalField(
+        max_digits=10,
+        decimal_places=6,
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="US dollars per picture, where the engine does not say what it took.",
+    )
+    allowed_groups = models.ManyToManyField(
+        "auth.Group", blank=True, help_text="Who may use it. None: everyone with the permission."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ConnectionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "connection"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        engine = ENGINES.get(self.engine)
+        if engine and engine.needs_base_url and not (self.base_url or engine.default_base_url):
+            raise ValidationError({"base_url": f"{engine.label} needs the URL of its server."})
+
+    @property
+    def key(self) -> str:
+        """The credential in clear. Raises ImproperlyConfigured where it cannot be decrypted."""
+        return secrets.decrypt(self.encrypted_key)
+
+    @key.setter
+    def key(self, value: str) -> None:
+        self.encrypted_key = secrets.encrypt(value)
+
+    def to_config(self) -> EngineConfig:
+        engine = ENGINES[self.engine]
+        return EngineConfig(
+            name=self.name,
+            base_url=(self.base_url or engine.default_base_url).rstrip("/"),
+            key=self.key,
+            model=self.default_model or engine.default_model,
+            models=tuple(self.listed_models),
+            parameters=self.parameters,
+            deadline=float(self.deadline),
+            trusted_origins=tuple(self.trusted_origins),
+        )
+
+    def to_engine(self) -> Engine:
+        return ENGINES[self.engine](self.to_config())

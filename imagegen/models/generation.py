@@ -1,0 +1,90 @@
+"""What was asked for, and what became of it. Written before the engine is called, closed after."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from imagegen.models.connection import EngineConnection
+
+
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    def overdue(self) -> GenerationQuerySet:
+        """Left running past their deadline: whoever ran them is gone."""
+        return self.filter(status=Generation.Status.RUNNING, deadline_at__lt=timezone.now())
+
+
+class Generation(models.Model):
+    """One request for pictures. `deadline_at` is when anybody may close it if nobody has."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        PARTIAL = "partial"
+        FAILED = "failed"
+        CANCELED = "canceled"
+
+    class Operation(models.TextChoices):
+        GENERATE = "generate"
+        EDIT = "edit"
+        PORTRAIT = "portrait"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="generations")
+    operation = models.CharField(max_length=10, choices=Operation)
+    connection = models.ForeignKey(EngineConnection, models.SET_NULL, null=True, related_name="generations")
+    connection_name = models.CharField(max_length=50)
+    engine = models.CharField(max_length=30)
+    model = models.CharField(max_length=200, blank=True)
+    prompt = models.TextField()
+    parameters = models.JSONField(default=dict, help_text="What was asked for beside the prompt.")
+    pictures_asked = models.PositiveSmallIntegerField(default=1)
+    pictures_failed = models.PositiveSmallIntegerField(default=0)
+    status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True, help_text="What the caller was told.")
+    error_detail = models.TextField(blank=True, help_text="What staff need in order to mend it.")
+    may_have_charged = models.BooleanField(default=False)
+    cost = models.DecimalField(max_digits=12, decimal_places=6, null=True)
+    chat_id = models.CharField(max_length=255, blank=True)
+    message_id = models.CharField(max_length=255, blank=True)
+    trace_id = models.CharField(max_length=32, blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the body it came with.")
+    created_at = models.DateTimeField(default=timezone.now)
+    deadline_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    objects = GenerationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["-created_at"]),
+            models.Index(fields=["user", "-created_at"]),
+            models.Index(
+                fields=["deadline_at"], condition=models.Q(status="running"), name="generation_running"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "idempotency_key"],
+                condition=~models.Q(idempotency_key=""),
+                name="generation_idempotency",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def close(self, status: Status, **fields: Any) -> None:
+        """Write the end of it. Only a row that is still open is closed."""
+        fields |= {"status": status, "finished_at": timezone.now()}
+        for name, value in fields.items():
+            setattr(self, name, value)
+        Generation.objects.filter(pk=self.pk, finished_at=None).update(**fields)

@@ -1,0 +1,39 @@
+"""Credentials at rest: encrypted with the first of `EASEL_ENCRYPTION_KEYS`, read with any of them."""
+
+from __future__ import annotations
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+def encrypt(text: str) -> str:
+    """Ciphertext of `text`; empty stays empty."""
+    return _fernet().encrypt(text.encode()).decode() if text else ""
+
+
+def decrypt(token: str) -> str:
+    """Raises ImproperlyConfigured where no key fits: a wrong key must never pass for an empty one."""
+    if not token:
+        return ""
+    try:
+        return _fernet().decrypt(token.encode()).decode()
+    except InvalidToken:
+        raise ImproperlyConfigured(
+            "A stored credential cannot be decrypted: EASEL_ENCRYPTION_KEYS lacks the key it was "
+            "encrypted with. Put that key back, or enter the credential again."
+        ) from None
+
+
+def rotate(token: str) -> str:
+    """The same credential under the first key."""
+    return encrypt(decrypt(token))
+
+
+def _fernet() -> MultiFernet:
+    try:
+        return MultiFernet([Fernet(key) for key in settings.EASEL_ENCRYPTION_KEYS])
+    except ValueError:
+        raise ImproperlyConfigured(
+            "EASEL_ENCRYPTION_KEYS must hold Fernet keys: 32 bytes, url-safe base64."
+        ) from None

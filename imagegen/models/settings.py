@@ -1,0 +1,103 @@
+"""Settings, Images: one row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from imagegen.engines.sizes import Size
+from imagegen.models.connection import EngineConnection
+
+AUTO = "auto"
+MIN_EDGE, MAX_EDGE = 64, 4096
+OPERATIONS = ("generate", "edit", "portrait", "polish")
+
+
+def parse_size(value: str) -> Size:
+    """`WIDTHxHEIGHT`, each 64 to 4096. Raises ValueError with the rule."""
+    try:
+        size = Size.parse(value)
+    except ValueError:
+        raise ValueError("Must be WIDTHxHEIGHT, such as 1024x1024.") from None
+    if not all(MIN_EDGE <= edge <= MAX_EDGE for edge in size):
+        raise ValueError(f"Width and height must each be {MIN_EDGE} to {MAX_EDGE} pixels.")
+    return size
+
+
+def validate_size(value: str) -> None:
+    if value != AUTO:
+        try:
+            parse_size(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class SettingsManager(models.Manager["ImageSettings"]):
+    def current(self) -> ImageSettings:
+        """The row with its connections, in one query: a change is seen by the next request anywhere."""
+        try:
+            return self.select_related(*(f"{name}_connection" for name in OPERATIONS)).get(pk=1)
+        except ImageSettings.DoesNotExist:
+            self.lay_out()
+            return self.current()
+
+    def lay_out(self) -> None:
+        """Create the row where there is none, with the built-in engine selected."""
+        if not self.filter(pk=1).exists():
+            built_in, _ = EngineConnection.objects.get_or_create(
+                name="built-in", defaults={"engine": "dicebear"}
+            )
+            self.get_or_create(
+                pk=1, defaults={"generate_connection": built_in, "portrait_connection": built_in}
+            )
+
+
+def _connection(purpose: str) -> models.ForeignKey[EngineConnection | None, Any]:
+    return models.ForeignKey(
+        EngineConnection,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=purpose,
+    )
+
+
+class ImageSettings(models.Model):
+    """Which connection does what, and the defaults and limits of a request."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    generation_enabled = models.BooleanField("image generation", default=True)
+    edit_enabled = models.BooleanField("image editing", default=True)
+    prompt_enabled = models.BooleanField("prompt generation", default=True)
+    generate_connection = _connection("Makes pictures from prompts.")
+    edit_connection = _connection("Edits pictures.")
+    portrait_connection = _connection("Makes portraits. Empty: the one that makes pictures.")
+    polish_connection = _connection("A chat model that polishes portrait prompts. Empty: no polishing.")
+    default_size = models.CharField(max_length=20, default="1024x1024", validators=[validate_size])
+    default_steps = models.PositiveSmallIntegerField(
+        default=30, validators=[MinValueValidator(1), MaxValueValidator(150)]
+    )
+    max_pictures = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Pictures that one request may ask for.",
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = SettingsManager()
+
+    class Meta:
+        verbose_name = verbose_name_plural = "image settings"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="imagesettings_one_row")]
+
+    def __str__(self) -> str:
+        return "Image settings"
+
+    def connection_for(self, operation: str) -> EngineConnection | None:
+        """The selected connection; portraits fall back to the one that generates."""
+        chosen: EngineConnection | None = getattr(self, f"{operation}_connection")
+        return chosen or (self.generate_connection if operation == "portrait" else None)
