@@ -1,0 +1,55 @@
+"""How the images API describes itself in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Up to 255 visible ASCII characters. The same key and body give the same answer.",
+)
+IMAGES_FAILED = OpenApiParameter(
+    "X-Images-Failed",
+    int,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="How many of the pictures asked for could not be made. Absent when all were.",
+)
+GENERATION_EXAMPLES = [
+    OpenApiExample(
+        "Two landscapes",
+        {"prompt": "A serene mountain landscape at sunset with a lake", "size": "1024x768", "n": 2},
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Stable Diffusion",
+        {
+            "prompt": "A futuristic city at night",
+            "negative_prompt": "blurry, low quality, distorted",
+            "size": "768x768",
+            "steps": 50,
+            "seed": 7,
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Linked to a chat message",
+        {"prompt": "A red fox in the snow", "metadata": {"chat_id": "c-17", "message_id": "m-4"}},
+        request_only=True,
+    ),
+]
+PICTURE = {(200, media_type): OpenApiTypes.BINARY for media_type in ("image/png", "image/jpeg", "image/webp")}
+PARTIAL_PICTURE = {
+    (206, media_type): OpenApiTypes.BINARY for media_type in ("image/png", "image/jpeg", "image/webp")
+}
+NOT_MODIFIED = {304: OpenApiResponse(description="Not modified: what you have is right.")}
+RANGE_BEYOND = {416: OpenApiResponse(description="The range lies beyond the end.")}
+
+
+def merged(*parts: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: value for part in parts for key, value in part.items()}

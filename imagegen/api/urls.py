@@ -1,0 +1,16 @@
+"""Family B's paths. `images` is served under /api/images and /api/v1/images, `files` under /api/v1."""
+
+from django.urls import path
+
+from imagegen.api import files, views
+
+images = [
+    path("generations", views.GenerationsView.as_view()),
+    path("models", views.ModelsView.as_view()),
+]
+
+file_patterns = [
+    path("files/", files.FilesView.as_view(), name="files"),
+    path("files/<str:file_id>", files.FileView.as_view(), name="file"),
+    path("files/<str:file_id>/content", files.FileContentView.as_view(), name="file-content"),
+]

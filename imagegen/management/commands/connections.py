@@ -1,0 +1,207 @@
+"""`manage.py connections`: what ops script instead of clicking in the admin."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from imagegen.engines import ENGINES
+from imagegen.engines.errors import EngineError
+from imagegen.models import EngineConnection, ImageSettings
+from imagegen.models.settings import OPERATIONS
+
+EXAMPLES = """examples:
+  manage.py connections add litellm --engine openai --base-url http://litellm:4000/v1 \\
+      --api-key-env LITELLM_KEY --model grok-imagine-image --use-for portrait,generate
+  manage.py connections update litellm --deadline 90 --parameter quality=high
+  manage.py connections test litellm
+  manage.py connections list --json
+"""
+FIELDS = {
+    "base_url": "base_url",
+    "model": "default_model",
+    "deadline": "deadline",
+    "concurrency": "concurrency",
+    "price": "price",
+}
+
+
+class Command(BaseCommand):
+    help = "Add, list, update, test and remove connections to image engines."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name, subcommand, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        add = actions.add_parser("add", help="add a connection")
+        add.add_argument("--engine", required=True, choices=sorted(ENGINES))
+        update = actions.add_parser("update", help="change what is named, leave the rest")
+        listing = actions.add_parser("list", help="list all, without their keys")
+        listing.add_argument("--json", action="store_true", dest="as_json")
+        test = actions.add_parser("test", help="reach the engine, at no cost; exit 1 if that fails")
+        remove = actions.add_parser("remove", help="remove it; what it made stays")
+        for action in (add, update, test, remove):
+            action.add_argument("name")
+        for action in (add, update):
+            _add_fields(action)
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        getattr(self, f"_{action}")(**options)
+
+    def _add(self, *, name: str, engine: str, **options: Any) -> None:
+        if EngineConnection.objects.filter(name=name).exists():
+            raise CommandError(f"There is a connection {name!r} already: use `update`, or another name.")
+        self._save(EngineConnection(name=name, engine=engine), options)
+        self.stdout.write(f"Added {name}.")
+
+    def _update(self, *, name: str, **options: Any) -> None:
+        self._save(_find(name), options)
+        self.stdout.write(f"Updated {name}.")
+
+    def _save(self, connection: EngineConnection, options: dict[str, Any]) -> None:
+        """All or nothing: a mistake anywhere changes nothing."""
+        for option, field in FIELDS.items():
+            if options[option] is not None:
+                setattr(connection, field, options[option])
+        if options["models"] is not None:
+            connection.listed_models = [model for model in options["models"].split(",") if model]
+        if options["trusted_origin"] is not None:
+            connection.trusted_origins = options["trusted_origin"]
+        if options["enabled"] is not None:
+            connection.enabled = options["enabled"]
+        for pair in options["parameter"] or []:
+            _set_parameter(connection, pair)
+        key = _key(options)
+        if key is not None:
+            connection.key = key
+        try:
+            connection.full_clean()
+        except ValidationError as error:
+            raise CommandError(_sentence(error)) from None
+        with transaction.atomic():
+            connection.save()
+            _select(connection, options["use_for"])
+
+    def _list(self, *, as_json: bool, **_: Any) -> None:
+        current = ImageSettings.objects.current()
+        rows = [_describe(connection, current) for connection in EngineConnection.objects.all()]
+        if as_json:
+            self.stdout.write(json.dumps(rows, indent=2))
+            return
+        for row in rows:
+            used = f"  used for {', '.join(row['used_for'])}" if row["used_for"] else ""
+            state = "" if row["enabled"] else "  (disabled)"
+            key = "key set" if row["has_key"] else "no key"
+            what = "  ".join(filter(None, (row["engine"], row["base_url"], row["model"], key)))
+            self.stdout.write(f"{row['name']:<20} {what}{used}{state}")
+
+    def _test(self, *, name: str, **_: Any) -> None:
+        try:
+            found = _find(name).to_engine().check()
+        except EngineError as error:
+            raise CommandError(f"{name}: {error.message} {error.detail}".strip()) from None
+        self.stdout.write(f"{name}: {found}")
+
+    def _remove(self, *, name: str, **_: Any) -> None:
+        _find(name).delete()
+        self.stdout.write(f"Removed {name}.")
+
+
+def _add_fields(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base-url", help="where the server is, such as https://api.openai.com/v1")
+    parser.add_argument("--model", help="model asked for when a request names none")
+    parser.add_argument("--models", help="model ids to offer, separated by commas")
+    parser.add_argument("--deadline", type=int, help="seconds that one call may take in all")
+    parser.add_argument("--concurrency", type=int, help="calls at once; 0 for no limit")
+    parser.add_argument("--price", help="US dollars per picture")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        metavar="NAME=VALUE",
+        help="sent with every request; VALUE is JSON or plain text, empty removes it",
+    )
+    parser.add_argument(
+        "--trusted-origin",
+        action="append",
+        metavar="SCHEME://HOST:PORT",
+        help="a private host that picture links in its answers may point to",
+    )
+    parser.add_argument("--use-for", metavar="OPERATIONS", help=f"of {', '.join(OPERATIONS)}; by commas")
+    key = parser.add_mutually_exclusive_group()
+    key.add_argument("--api-key-env", metavar="VARIABLE", help="environment variable that holds the key")
+    key.add_argument("--api-key-stdin", action="store_true", help="read the key from standard input")
+    switch = parser.add_mutually_exclusive_group()
+    switch.add_argument("--enable", action="store_const", const=True, dest="enabled")
+    switch.add_argument("--disable", action="store_const", const=False, dest="enabled")
+
+
+def _find(name: str) -> EngineConnection:
+    try:
+        return EngineConnection.objects.get(name=name)
+    except EngineConnection.DoesNotExist:
+        known = ", ".join(EngineConnection.objects.values_list("name", flat=True)) or "none"
+        raise CommandError(f"There is no connection {name!r}. There are: {known}.") from None
+
+
+def _key(options: dict[str, Any]) -> str | None:
+    """A key never stands on the command line, where other users of the machine can read it."""
+    if options["api_key_stdin"]:
+        return sys.stdin.readline().strip()
+    variable = options["api_key_env"]
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise CommandError(f"The environment variable {variable} is not set.")
+    return os.environ[variable].strip()
+
+
+def _set_parameter(connection: EngineConnection, pair: str) -> None:
+    name, separator, text = pair.partition("=")
+    if not (name and separator):
+        raise CommandError(f"--parameter takes NAME=VALUE, not {pair!r}.")
+    if not text:
+        connection.parameters.pop(name, None)
+        return
+    try:
+        connection.parameters[name] = json.loads(text)
+    except ValueError:
+        connection.parameters[name] = text
+
+
+def _select(connection: EngineConnection, use_for: str | None) -> None:
+    if use_for is None:
+        return
+    operations = [operation.strip() for operation in use_for.split(",") if operation.strip()]
+    unknown = [operation for operation in operations if operation not in OPERATIONS]
+    if unknown:
+        raise CommandError(f"--use-for takes {', '.join(OPERATIONS)}, not {', '.join(unknown)}.")
+    current = ImageSettings.objects.current()
+    for operation in operations:
+        setattr(current, f"{operation}_connection", connection)
+    current.save()
+
+
+def _describe(connection: EngineConnection, current: ImageSettings) -> dict[str, Any]:
+    return {
+        "name": connection.name,
+        "engine": connection.engine,
+        "base_url": connection.base_url,
+        "model": connection.default_model,
+        "enabled": connection.enabled,
+        "has_key": bool(connection.encrypted_key),
+        "used_for": [o for o in OPERATIONS if getattr(current, f"{o}_connection_id") == connection.pk],
+    }
+
+
+def _sentence(error: ValidationError) -> str:
+    return " ".join(f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items())

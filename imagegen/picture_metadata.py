@@ -1,0 +1,107 @@
+"""Takes metadata off an encoded picture without touching its pixels.
+
+Only what is needed to show the picture is copied: camera data, text, location, thumbnails, and whatever
+follows the end of the picture stay behind. Sources: PNG third edition (W3C), JPEG (ITU T.81), WebP
+container (RFC 9649).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_PNG_COLOURS = {b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"sBIT", b"cICP"}
+_PNG_KEPT = _PNG_PIXELS | _PNG_COLOURS
+
+_JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
+_JPEG_KEPT_APPS = {0xE0, 0xE2, 0xEE}  # JFIF, ICC profile, Adobe's colour transform
+_JPEG_COMMENT = 0xFE
+_JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+_WEBP_DROPPED = {b"EXIF", b"XMP "}
+_WEBP_FLAGS_DROPPED = 0x08 | 0x04  # EXIF, XMP
+
+
+class Malformed(ValueError):
+    """The file does not follow its format."""
+
+
+def strip_png(data: bytes) -> bytes:
+    """Raises Malformed."""
+    return PNG_SIGNATURE + b"".join(chunk for kind, chunk in _png_chunks(data) if kind in _PNG_KEPT)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position = len(PNG_SIGNATURE)
+    kind = b""
+    while kind != b"IEND":
+        if position + 12 > len(data):
+            raise Malformed("the PNG ends early")
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            raise Malformed("the PNG ends early")
+        yield kind, data[position:end]
+        position = end
+
+
+def strip_jpeg(data: bytes) -> bytes:
+    """Raises Malformed."""
+    return b"\xff\xd8" + b"".join(_jpeg_kept(data))
+
+
+def _jpeg_kept(data: bytes) -> Iterator[bytes]:
+    position = 2
+    while True:
+        while data[position : position + 2] == b"\xff\xff":
+            position += 1
+        if position + 2 > len(data) or data[position] != 0xFF:
+            raise Malformed("the JPEG ends early")
+        marker = data[position + 1]
+        if marker == _JPEG_EOI:
+            yield b"\xff\xd9"
+            return
+        if marker in _JPEG_STANDALONE:
+            position += 2
+            continue
+        if position + 4 > len(data):
+            raise Malformed("the JPEG ends early")
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == _JPEG_SOS:
+            scan = _JPEG_NEXT_MARKER.search(data, end)
+            if scan is None:
+                raise Malformed("the JPEG ends early")
+            end = scan.start()
+        is_app = 0xE0 <= marker <= 0xEF
+        if marker != _JPEG_COMMENT and (not is_app or marker in _JPEG_KEPT_APPS):
+            yield data[position:end]
+        position = end
+
+
+def strip_webp(data: bytes) -> bytes:
+    """Raises Malformed."""
+    kept = b"".join(_webp_kept(data))
+    return b"RIFF" + struct.pack("<I", len(kept) + 4) + b"WEBP" + kept
+
+
+def _webp_kept(data: bytes) -> Iterator[bytes]:
+    position = 12
+    stop = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    while position + 8 <= stop:
+        kind, length = struct.unpack_from("<4sI", data, position)
+        end = position + 8 + length + length % 2
+        if position + 8 + length > len(data):
+            raise Malformed("the WebP ends early")
+        chunk = data[position:end]
+        if kind == b"VP8X":
+            chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_FLAGS_DROPPED]) + chunk[9:]
+        if kind not in _WEBP_DROPPED:
+            yield chunk
+        position = end
+
+
+STRIP: dict[str, Callable[[bytes], bytes]] = {"PNG": strip_png, "JPEG": strip_jpeg, "WEBP": strip_webp}
