@@ -15,9 +15,21 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from imagegen.engines.errors import EngineMisconfigured, EngineTimeout, Unsupported
-from imagegen.engines.sizes import OwnSize, Size, Sizes
+from imagegen.engines.sizes import OWN_SIZE, Size, Sizes
 
 GENERATE, EDIT = "generate", "edit"
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A graph that an engine runs, and where a request's values go into it.
+
+    `graph` is ComfyUI's API format: node id -> {class_type, inputs}. `nodes` is the map as Open WebUI
+    stores it: `{"type": "prompt" | "width" | …, "key": input name, "node_ids": [id, …]}`.
+    """
+
+    graph: Mapping[str, Any]
+    nodes: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class EngineConfig:
         max_answer_bytes: an answer or a downloaded picture larger than this is refused.
         trusted_origins: `scheme://host:port` of further hosts, inside the address guard, from which
             this engine's answers may have their pictures fetched.
+        workflows: operation (`generate`, `edit`) -> the graph for it, for engines that run graphs.
     """
 
     name: str
@@ -46,6 +59,7 @@ class EngineConfig:
     deadline: float = 120.0
     max_answer_bytes: int = 128 * 1024 * 1024
     trusted_origins: tuple[str, ...] = ()
+    workflows: Mapping[str, Workflow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class Capabilities:
     """
 
     operations: frozenset[str] = frozenset({GENERATE})
-    sizes: Sizes = OwnSize()
+    sizes: Sizes = OWN_SIZE
     auto_size: bool = False
     per_call: int = 1
     edit_sources: int = 0

@@ -117,6 +117,8 @@ class OwnSize:
     """The engine takes no size at all."""
 
 
+OWN_SIZE = OwnSize()
+
 Sizes = AnySize | ListedSizes | AspectRatios | OwnSize
 
 

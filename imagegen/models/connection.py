@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from imagegen.engines import ENGINES
-from imagegen.engines.base import Engine, EngineConfig
+from imagegen.engines.base import EDIT, GENERATE, Engine, EngineConfig, Workflow
 from imagegen.models import secrets
 
 if TYPE_CHECKING:
@@ -95,6 +95,18 @@ class EngineConnection(models.Model):
         validators=[validate_string_list],
         help_text="Further private hosts that this engine's picture links may point to, as scheme://host:port.",
     )
+    workflow = models.JSONField(
+        null=True, blank=True, help_text="ComfyUI: the graph that generates, in API format."
+    )
+    workflow_nodes = models.JSONField(
+        default=list, blank=True, help_text="Which nodes take prompt, size, steps, seed and so on."
+    )
+    edit_workflow = models.JSONField(
+        null=True, blank=True, help_text="ComfyUI: the graph that edits, in API format."
+    )
+    edit_workflow_nodes = models.JSONField(
+        default=list, blank=True, help_text="Which nodes take the source pictures, the mask and so on."
+    )
     deadline = models.PositiveIntegerField(
         default=120,
         validators=[MinValueValidator(1), MaxValueValidator(3600)],
@@ -150,7 +162,15 @@ class EngineConnection(models.Model):
             parameters=self.parameters,
             deadline=float(self.deadline),
             trusted_origins=tuple(self.trusted_origins),
+            workflows=self._workflows(),
         )
+
+    def _workflows(self) -> dict[str, Workflow]:
+        entered = {
+            GENERATE: (self.workflow, self.workflow_nodes),
+            EDIT: (self.edit_workflow, self.edit_workflow_nodes),
+        }
+        return {name: Workflow(graph, nodes) for name, (graph, nodes) in entered.items() if graph}
 
     def to_engine(self) -> Engine:
         return ENGINES[self.engine](self.to_config())
