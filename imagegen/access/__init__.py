@@ -1,0 +1,1 @@
+"""Who you are, and the gate that every API view stands behind."""

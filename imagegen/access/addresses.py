@@ -1,0 +1,54 @@
+"""The address of the client, behind the proxies that are trusted and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+NOBODY = "0.0.0.0"  # noqa: S104 - a Unix socket has no peer address; such clients share one
+
+
+def client_address(request: HttpRequest) -> str:
+    """The peer's address or, where the peer is a trusted proxy, the one that it vouches for.
+
+    That is the right-most `X-Forwarded-For` entry which is no trusted proxy itself. Whatever does not
+    parse leaves the peer's address.
+    """
+    peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    if peer is None:
+        return NOBODY
+    trusted = parse_networks(tuple(settings.EASEL_TRUSTED_PROXIES))
+    if not _is_in(peer, trusted):
+        return str(peer)
+    for entry in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        address = _parse(entry)
+        if address is None:
+            break
+        if not _is_in(address, trusted):
+            return str(address)
+    return str(peer)
+
+
+@lru_cache(maxsize=8)
+def parse_networks(entries: Sequence[str]) -> tuple[Network, ...]:
+    """Addresses and networks as networks. Raises ValueError for anything else."""
+    return tuple(ip_network(entry, strict=False) for entry in entries)
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)

@@ -1,0 +1,55 @@
+"""How many requests a second: the generic cell rate algorithm, in the database.
+
+One number per key, the time at which its allowance is whole again, moved by one atomic statement. So
+the limit is exact over any number of threads, processes and machines.
+"""
+
+from __future__ import annotations
+
+import time
+
+from django.db import connections, router
+
+from imagegen.access.errors import TooManyRequests
+from imagegen.access.models import RateLimit
+
+SECOND = 1_000_000_000  # nanoseconds, the unit of RateLimit.whole_at
+
+# SQLite 3.35 and PostgreSQL 9.5 read the same statement. No row comes back where the limit is reached.
+_TAKE = """
+INSERT INTO {table} AS held (key, whole_at) VALUES (%(key)s, %(now)s + %(cost)s)
+ON CONFLICT (key) DO UPDATE SET
+    whole_at = CASE WHEN held.whole_at > %(now)s THEN held.whole_at ELSE %(now)s END + %(cost)s
+    WHERE held.whole_at <= %(now)s + %(second)s - %(cost)s
+RETURNING whole_at
+"""
+
+
+def check(*, key: str, per_second: int) -> None:
+    """Count one request. Raises TooManyRequests with the seconds to wait. 0 a second means no limit."""
+    wait = take(key=key, per_second=per_second)
+    if wait:
+        raise TooManyRequests(wait)
+
+
+def take(*, key: str, per_second: int, now: int | None = None) -> float:
+    """Take one of `per_second` requests, all of which may come at once; return the seconds to wait.
+
+    0 means go ahead. A refused request costs nothing. `now` is in nanoseconds since 1970.
+    """
+    if not per_second:
+        return 0
+    now = time.time_ns() if now is None else now
+    cost = SECOND // per_second
+    if _take(key=key, cost=cost, now=now):
+        return 0
+    whole_at = RateLimit.objects.filter(key=key).values_list("whole_at", flat=True).first() or now
+    return max(whole_at + cost - SECOND - now, 1) / SECOND
+
+
+def _take(*, key: str, cost: int, now: int) -> bool:
+    connection = connections[router.db_for_write(RateLimit)]
+    statement = _TAKE.format(table=connection.ops.quote_name(RateLimit._meta.db_table))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"key": key, "now": now, "cost": cost, "second": SECOND})
+        return cursor.fetchone() is not None

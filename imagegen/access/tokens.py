@@ -1,0 +1,87 @@
+"""Access and refresh tokens: JWT, by simplejwt.
+
+Both carry the scope `api`, without which they open nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import AuthenticationFailed as OwnerRefused
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
+from rest_framework_simplejwt.tokens import RefreshToken, Token
+
+SCOPE = "api"
+
+AnyToken = TypeVar("AnyToken", bound=Token)
+
+# Beside TokenError: a header nested deeper than Python recurses, and claims of a type that no date or id has.
+_MALFORMED = (TokenError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+
+
+class ScopedRefreshToken(RefreshToken):
+    """Its access tokens inherit the scope."""
+
+    @classmethod
+    def for_user(cls, user: Any) -> RefreshToken:  # type: ignore[override]  # the stub asks too much
+        token = super().for_user(user)
+        token["scope"] = SCOPE
+        return token
+
+
+def read(kind: type[AnyToken], text: str) -> AnyToken:
+    """Check signature, expiry, type, scope and, for refresh tokens, the blacklist.
+
+    Raises AuthenticationFailed.
+    """
+    try:
+        token = kind(text)  # type: ignore[arg-type]  # simplejwt's annotation is wrong: it takes the text
+    except _MALFORMED:
+        raise AuthenticationFailed(
+            f"This {kind.token_type} token is invalid, expired or revoked.", code="token_not_valid"
+        ) from None
+    scope = token.get("scope")
+    scopes = scope.split() if isinstance(scope, str) else scope
+    if not isinstance(scopes, list) or SCOPE not in scopes:
+        raise AuthenticationFailed(f"This token does not carry the scope {SCOPE!r}.", code="scope_missing")
+    return token
+
+
+def find_user(token: Token) -> Any:
+    """The active owner of a token, whose password has not changed since. Raises AuthenticationFailed."""
+    try:
+        return JWTAuthentication().get_user(token)
+    except (OwnerRefused, *_MALFORMED):
+        raise AuthenticationFailed(
+            "This token has ended. Please log in again.", code="token_not_valid"
+        ) from None
+
+
+def issue(*, user: Any) -> RefreshToken:
+    return ScopedRefreshToken.for_user(user)
+
+
+def renew(*, refresh: str) -> RefreshToken:
+    """Blacklist a refresh token and issue the next. Raises AuthenticationFailed.
+
+    simplejwt's own serializer lets two requests at once use the same token, and does not ask whether
+    the password has changed.
+    """
+    token = read(ScopedRefreshToken, refresh)
+    user = find_user(token)
+    _blacklist(token)
+    return issue(user=user)
+
+
+def revoke(*, refresh: str) -> None:
+    """Blacklist a refresh token. Raises AuthenticationFailed for one that is not valid, or no longer."""
+    _blacklist(read(ScopedRefreshToken, refresh))
+
+
+def _blacklist(token: RefreshToken) -> None:
+    _, newly = cast("tuple[BlacklistedToken, bool]", token.blacklist())  # simplejwt's annotation is wrong
+    if not newly:
+        raise AuthenticationFailed("This refresh token has been used already.", code="token_not_valid")
