@@ -232,17 +232,13 @@ class Engine(ABC):
 
         Raises EngineError. Never repeats a request that may have reached the engine.
         """
-        self._check(request, GENERATE)
+        self._check_call(request)
         return self._generate(request, call)
 
     @final
     def edit(self, request: EditRequest, call: Call) -> Answer:
         """As `generate`, from the pictures in the request."""
-        capabilities = self._check(request, EDIT)
-        if len(request.images) > capabilities.edit_sources:
-            raise Unsupported(f"This model takes at most {capabilities.edit_sources} source pictures.")
-        if request.mask is not None and not capabilities.mask:
-            raise Unsupported("This model takes no mask.")
+        self._check_call(request)
         return self._edit(request, call)
 
     @abstractmethod
@@ -277,16 +273,32 @@ class Engine(ABC):
         listed = dict.fromkeys(filter(None, (self.config.model, *self.config.models)))
         return [Model(id) for id in listed]
 
-    def _check(self, request: ImageRequest, operation: str) -> Capabilities:
-        """Refuse what the model cannot do. `steps` and `negative_prompt` are ignored where they mean
-        nothing, and so is a seed: the contract says so."""
+    @final
+    def check_request(self, request: ImageRequest) -> Capabilities:
+        """Refuse what the model cannot do, whatever the number of calls. Raises Unsupported.
+
+        `steps`, `negative_prompt` and a seed are ignored where they mean nothing: the contract says so.
+        """
+        operation = EDIT if isinstance(request, EditRequest) else GENERATE
         capabilities = self.capabilities(request.model or self.config.model)
         if operation not in capabilities.operations:
             raise Unsupported(f"This model cannot {operation} pictures.")
         if self.needs_base_url and not self.config.base_url:
             raise EngineMisconfigured(detail=f"connection {self.config.name!r} has no base URL")
-        if request.n > capabilities.per_call:
-            raise Unsupported(f"This model makes at most {capabilities.per_call} pictures per call.")
         if capabilities.max_prompt is not None and len(request.prompt) > capabilities.max_prompt:
             raise Unsupported(f"This model takes prompts of at most {capabilities.max_prompt} characters.")
+        if isinstance(request, EditRequest):
+            _check_sources(request, capabilities)
         return capabilities
+
+    def _check_call(self, request: ImageRequest) -> None:
+        per_call = self.check_request(request).per_call
+        if request.n > per_call:
+            raise Unsupported(f"This model makes at most {per_call} pictures per call.")
+
+
+def _check_sources(request: EditRequest, capabilities: Capabilities) -> None:
+    if len(request.images) > capabilities.edit_sources:
+        raise Unsupported(f"This model takes at most {capabilities.edit_sources} source pictures.")
+    if request.mask is not None and not capabilities.mask:
+        raise Unsupported("This model takes no mask.")
