@@ -48,4 +48,5 @@ def _answer(request: HttpRequest, problem: Problem) -> HttpResponse | None:
 
 def _json(response: Response) -> JsonResponse:
     body: Any = response.data
-    return JsonResponse(body, status=response.status_code, headers=dict(response.headers))
+    headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
+    return JsonResponse(body, status=response.status_code, headers=headers)

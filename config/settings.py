@@ -169,7 +169,7 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Who you are
 
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
+    "imagegen.access.backends.LoginPause",
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [

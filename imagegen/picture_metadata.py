@@ -18,11 +18,15 @@ _PNG_KEPT = _PNG_PIXELS | _PNG_COLOURS
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
-_JPEG_KEPT_APPS = {0xE0, 0xE2, 0xEE}  # JFIF, ICC profile, Adobe's colour transform
-_JPEG_COMMENT = 0xFE
+_JPEG_APPS, _JPEG_COMMENT = range(0xE0, 0xF0), 0xFE
+_JPEG_KEPT_APPS = {
+    0xE0: re.compile(rb"JFIF\0.{7}\0\0", re.DOTALL),  # without a thumbnail
+    0xE2: re.compile(rb"ICC_PROFILE\0.+", re.DOTALL),
+    0xEE: re.compile(rb"Adobe.{7}", re.DOTALL),  # which colour transform
+}
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
-_WEBP_DROPPED = {b"EXIF", b"XMP "}
+_WEBP_KEPT = {b"VP8X", b"ICCP", b"ALPH", b"VP8 ", b"VP8L"}
 _WEBP_FLAGS_DROPPED = 0x08 | 0x04  # EXIF, XMP
 
 
@@ -32,10 +36,11 @@ class Malformed(ValueError):
 
 def strip_png(data: bytes) -> bytes:
     """Raises Malformed."""
-    return PNG_SIGNATURE + b"".join(chunk for kind, chunk in _png_chunks(data) if kind in _PNG_KEPT)
+    kept = (chunk for kind, chunk in _png_chunks(memoryview(data)) if kind in _PNG_KEPT)
+    return b"".join((PNG_SIGNATURE, *kept))
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _png_chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     position = len(PNG_SIGNATURE)
     kind = b""
     while kind != b"IEND":
@@ -76,10 +81,16 @@ def _jpeg_kept(data: bytes) -> Iterator[bytes]:
             if scan is None:
                 raise Malformed("the JPEG ends early")
             end = scan.start()
-        is_app = 0xE0 <= marker <= 0xEF
-        if marker != _JPEG_COMMENT and (not is_app or marker in _JPEG_KEPT_APPS):
+        if _is_for_show(marker, data[position + 4 : end]):
             yield data[position:end]
         position = end
+
+
+def _is_for_show(marker: int, content: bytes) -> bool:
+    if marker in _JPEG_APPS:
+        kept = _JPEG_KEPT_APPS.get(marker)
+        return kept is not None and kept.fullmatch(content) is not None
+    return marker != _JPEG_COMMENT
 
 
 def strip_webp(data: bytes) -> bytes:
@@ -99,7 +110,7 @@ def _webp_kept(data: bytes) -> Iterator[bytes]:
         chunk = data[position:end]
         if kind == b"VP8X":
             chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_FLAGS_DROPPED]) + chunk[9:]
-        if kind not in _WEBP_DROPPED:
+        if kind in _WEBP_KEPT:
             yield chunk
         position = end
 

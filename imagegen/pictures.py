@@ -6,6 +6,7 @@ metadata is cut out of the file as it is (a full decode of a megapixel costs 23 
 
 from __future__ import annotations
 
+import struct
 import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -18,12 +19,23 @@ from imagegen.engines.sizes import Size
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 MAX_PIXELS = 64_000_000
-_ORIENTATION = 0x0112
+_ORIENTATION, _UPRIGHT = 0x0112, 1
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SAVE: dict[str, dict[str, object]] = {
     "PNG": {"compress_level": 4},
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 2},
 }
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is lower
 
 
 class NotAPicture(ValueError):
@@ -44,53 +56,61 @@ class Picture:
         return EXTENSIONS[self.content_type]
 
 
-def prepare(data: bytes, *, size: Size | None = None, rgb_png: bool = False) -> Picture:
+def prepare(
+    data: bytes,
+    *,
+    size: Size | None = None,
+    rgb_png: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    thorough: bool = False,
+) -> Picture:
     """Check `data`, bring it to exactly `size` where one is given, and strip its metadata.
 
     A picture of another shape is scaled to cover and cut at its centre. `rgb_png` makes an RGB PNG of
-    whatever comes (transparency on white). GIF and moving pictures become still.
+    whatever comes (transparency on white). GIF and moving pictures become still. `thorough` decodes every
+    pixel, so that nothing passes that another decoder would choke on.
 
     Raises NotAPicture.
     """
-    image = _open(data)
+    image = _open(data, max_pixels)
     kind = image.format or ""
     try:
-        native = _upright_size(image)
+        orientation = _orientation(image)
+        native = Size(image.height, image.width) if orientation >= 5 else Size(image.width, image.height)
         as_it_is = (
             not rgb_png
             and kind in picture_metadata.STRIP
             and (size is None or size == native)
             and getattr(image, "n_frames", 1) == 1
-            and image.getexif().get(_ORIENTATION, 1) == 1
+            and orientation == _UPRIGHT
         )
         if as_it_is:
-            _decode_cheaply(image)
+            again = _open(data, max_pixels)
+            again.load() if thorough else _decode_cheaply(again)
             kept = picture_metadata.STRIP[kind](data)
             return Picture(kept, FORMATS[kind], native, native)
-        return _rewrite(image, native, size=size, rgb_png=rgb_png)
+        return _rewrite(image, orientation, native, size=size, rgb_png=rgb_png)
     except NotAPicture:
         raise
     except Exception as error:
         raise NotAPicture("The picture is damaged.") from error
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, max_pixels: int) -> Image.Image:
     """The header only. Raises NotAPicture for another format, or more pixels than we take."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data), formats=list(FORMATS))
+        image = Image.open(BytesIO(data), formats=list(FORMATS))
     except Image.DecompressionBombError:
-        raise _too_large() from None
+        raise _too_large(max_pixels) from None
     except Exception as error:
         raise NotAPicture("Not a PNG, JPEG, WebP or GIF picture.") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large()
+    if image.width * image.height > max_pixels:
+        raise _too_large(max_pixels)
     return image
 
 
-def _too_large() -> NotAPicture:
-    return NotAPicture(f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels.")
+def _too_large(max_pixels: int) -> NotAPicture:
+    return NotAPicture(f"The picture has more than {max_pixels // 1_000_000} megapixels.")
 
 
 def _decode_cheaply(image: Image.Image) -> None:
@@ -103,16 +123,29 @@ def _decode_cheaply(image: Image.Image) -> None:
     image.load()
 
 
-def _upright_size(image: Image.Image) -> Size:
-    sideways = image.getexif().get(_ORIENTATION, 1) >= 5
-    return Size(image.height, image.width) if sideways else Size(image.width, image.height)
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 1 to 8; from 5 on the picture lies on its side. Unreadable EXIF says nothing.
+
+    Pillow decodes a whole PNG in search of EXIF behind its pixels, where browsers do not look either.
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        return _UPRIGHT
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
+        return _UPRIGHT
+    return orientation if orientation in _TURNS else _UPRIGHT
 
 
-def _rewrite(image: Image.Image, native: Size, *, size: Size | None, rgb_png: bool) -> Picture:
+def _rewrite(
+    image: Image.Image, orientation: int, native: Size, *, size: Size | None, rgb_png: bool
+) -> Picture:
     kind = "PNG" if rgb_png or image.format not in picture_metadata.STRIP else image.format
     if size and image.format == "JPEG":
         image.draft("RGB", (max(size), max(size)))  # a smaller scale that still covers, whichever way up
-    pixels = _to_srgb(ImageOps.exif_transpose(image))
+    pixels = _to_srgb(image)
+    if orientation != _UPRIGHT:
+        pixels = pixels.transpose(_TURNS[orientation])
     if rgb_png:
         pixels = _flatten(pixels)
     elif pixels.mode not in ("RGB", "RGBA"):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from operator import attrgetter
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from django.core.cache import cache
+from django.db.models import F
+from django.utils import timezone
 
 from imagegen.engines.base import Engine, Model
-from imagegen.engines.errors import EngineError
+from imagegen.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from imagegen.errors import Disabled, InvalidRequest, NotAllowed
 from imagegen.models import EngineConnection, ImageSettings
 
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 logger = structlog.stdlib.get_logger(__name__)
 
 FRESH_SECONDS, STALE_SECONDS = 60, 24 * 3600
+FAILURES_BEFORE_REST, REST = 3, timedelta(seconds=30)
 _NAMED_AT_MOST = 30
 
 
@@ -42,55 +48,91 @@ class OfferedModel:
     engine: str
 
 
-def choose(settings: ImageSettings, user: User | AnonymousUser, operation: str, model: str = "") -> Route:
-    """The route for `operation` (generate, edit or portrait).
+def choose(
+    settings: ImageSettings, user: User | AnonymousUser, operation: str, model: str = ""
+) -> list[Route]:
+    """The route for `operation` (generate, edit or portrait), and those to fail over to, in order.
 
-    Without `model`, the selected connection and its default model. A model is looked for there first,
-    then at the other connections the caller may use; `connection/model` names one outright.
+    Without `model`: the selected connection and its default model. A model is looked for there first,
+    then at the other connections the caller may use; `connection/model` names one outright, and then
+    there is no other. A connection that rests after repeated failures goes to the end.
 
     Raises Disabled, NotAllowed, InvalidRequest (field `model`).
     """
     selected = settings.connection_for(operation)
     usable = _selected_first(EngineConnection.objects.usable_by(user), selected)
     if model:
-        return _named(usable, model)
+        routes = _offering(usable, model)
+    else:
+        routes = [_default_route(connection) for connection in _at_default(usable, selected)]
+    return sorted(routes, key=lambda route: route.connection.is_resting)
+
+
+def _selected_first(
+    connections: Iterable[EngineConnection], selected: EngineConnection | None
+) -> list[EngineConnection]:
+    return sorted(connections, key=lambda connection: connection != selected)
+
+
+def _at_default(usable: list[EngineConnection], selected: EngineConnection | None) -> list[EngineConnection]:
     if selected is None or not selected.enabled:
         raise Disabled("No image engine is selected. Please ask an administrator to choose one.")
     if usable[:1] != [selected]:
         raise NotAllowed("You may not use the image engine that is selected.")
-    engine = selected.to_engine()
-    return Route(selected, engine, engine.config.model)
+    return [selected, *_fallbacks(usable[1:])]
 
 
-def _selected_first(connections: object, selected: EngineConnection | None) -> list[EngineConnection]:
-    rows: list[EngineConnection] = list(connections)  # type: ignore[call-overload]
-    return sorted(rows, key=lambda connection: connection != selected)
+def _fallbacks(connections: Iterable[EngineConnection]) -> list[EngineConnection]:
+    """Those with a place in the order of failover; `usable_by` has put it on them."""
+    place = attrgetter("fallback_position")
+    return sorted((c for c in connections if place(c) is not None), key=place)
 
 
-def _named(usable: list[EngineConnection], model: str) -> Route:
+def _default_route(connection: EngineConnection) -> Route:
+    engine = connection.to_engine()
+    return Route(connection, engine, engine.config.model)
+
+
+def _offering(usable: list[EngineConnection], model: str) -> list[Route]:
     name, _, rest = model.partition("/")
     for connection in usable:
         if connection.name == name and rest:
-            return _if_offered([connection], rest) or _unknown(usable, model)
-    return _if_offered(usable, model) or _unknown(usable, model)
+            route = _first_offering([connection], rest)
+            return [route] if route else _unknown(usable, model)
+    first = _first_offering(usable, model)
+    if first is None:
+        return _unknown(usable, model)
+    others = [connection for connection in _fallbacks(usable) if connection != first.connection]
+    return [first, *filter(None, (_first_offering([other], model) for other in others))]
 
 
-def _if_offered(connections: list[EngineConnection], model: str) -> Route | None:
+def _first_offering(connections: Iterable[EngineConnection], model: str) -> Route | None:
     """The first connection that has the model. What staff entered is looked at before any is asked."""
-    engines = [(connection, connection.to_engine()) for connection in connections]
-    for connection, engine in engines:
-        if model in (engine.config.model, *engine.config.models):
-            return Route(connection, engine, model)
-    for connection, engine in engines:
-        if any(offered.id == model for offered in list_models(connection, engine)):
-            return Route(connection, engine, model)
+    routes = [Route(connection, connection.to_engine(), model) for connection in connections]
+    for route in routes:
+        if model in (route.engine.config.model, *route.engine.config.models):
+            return route
+    for route in routes:
+        if any(offered.id == model for offered in list_models(route.connection, route.engine)):
+            return route
     return None
 
 
-def _unknown(usable: list[EngineConnection], model: str) -> Route:
+def _unknown(usable: list[EngineConnection], model: str) -> NoReturn:
     offered = [item.id for connection in usable for item in offered_by(connection)]
     names = ", ".join(dict.fromkeys(offered[:_NAMED_AT_MOST])) or "none"
     raise InvalidRequest("model", f"Unknown model {model[:100]!r}. Available to you: {names}.")
+
+
+def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | None]) -> None:
+    """Count failures in a row; let a connection rest for a while after several. Writes only on change."""
+    faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in errors]
+    rows = EngineConnection.objects.filter(pk=connection.pk)
+    if all(faults):
+        until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
+        rows.update(failures=F("failures") + 1, rests_until=until)
+    elif connection.failures and not any(faults):
+        rows.update(failures=0, rests_until=None)
 
 
 def offered_to(settings: ImageSettings, user: User | AnonymousUser, operation: str) -> list[OfferedModel]:

@@ -43,6 +43,34 @@ GENERATION_EXAMPLES = [
         request_only=True,
     ),
 ]
+EDIT_EXAMPLES = [
+    OpenApiExample(
+        "One of your files",
+        {"image": "0b5e6a52-7d0c-4b0e-9a44-6c1d3f0a7e21", "prompt": "Make it winter"},
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Several sources",
+        {
+            "image": [
+                "/api/v1/files/0b5e6a52-7d0c-4b0e-9a44-6c1d3f0a7e21/content",
+                "https://pictures.example/hat.png",
+            ],
+            "prompt": "Put the hat of the second picture on the person in the first",
+            "size": "1024x1024",
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Part of a picture",
+        {
+            "image": "data:image/png;base64,iVBORw0KGgo…",
+            "mask": "data:image/png;base64,iVBORw0KGgo…",
+            "prompt": "A red door",
+        },
+        request_only=True,
+    ),
+]
 PICTURE = {(200, media_type): OpenApiTypes.BINARY for media_type in ("image/png", "image/jpeg", "image/webp")}
 PARTIAL_PICTURE = {
     (206, media_type): OpenApiTypes.BINARY for media_type in ("image/png", "image/jpeg", "image/webp")

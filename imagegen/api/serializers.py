@@ -73,6 +73,13 @@ class GenerationRequest(StrictSerializer):
         help_text="`chat_id` and `message_id` link the files; other keys are stored. 4 KB in all.",
     )
 
+    def order_fields(self) -> dict[str, Any]:
+        """What was asked for, by the names that `Order` has for it."""
+        fields = dict(self.validated_data)
+        metadata = dict(fields.pop("metadata", {}))
+        links = {name: metadata.pop(name, "") for name in ("chat_id", "message_id")}
+        return {**fields, **links, "metadata": metadata}
+
 
 class GeneratedImage(serializers.ModelSerializer[ImageFile]):
     """One picture of an answer."""

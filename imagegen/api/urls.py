@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from imagegen.api import files, views
+from imagegen.api import edit, files, views
 
 images = [
     path("generations", views.GenerationsView.as_view()),
+    path("edit", edit.EditView.as_view()),
     path("models", views.ModelsView.as_view()),
 ]
 

@@ -2,5 +2,6 @@ from imagegen.models.connection import EngineConnection
 from imagegen.models.file import ImageFile
 from imagegen.models.generation import Generation
 from imagegen.models.settings import ImageSettings
+from imagegen.models.ticket import Ticket
 
-__all__ = ["EngineConnection", "Generation", "ImageFile", "ImageSettings"]
+__all__ = ["EngineConnection", "Generation", "ImageFile", "ImageSettings", "Ticket"]

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils import timezone
 
 from imagegen.engines import ENGINES
 from imagegen.engines.base import EDIT, GENERATE, Engine, EngineConfig, Workflow
@@ -49,12 +50,14 @@ class ConnectionQuerySet(models.QuerySet["EngineConnection"]):
         return self.filter(enabled=True)
 
     def usable_by(self, user: User | AnonymousUser) -> ConnectionQuerySet:
-        """Enabled ones that name no group, or one of the user's. Superusers may use all."""
+        """Enabled ones that name no group, or one of the user's, with their place in the order of
+        failover. Superusers may use all."""
+        enabled = self.enabled().annotate(fallback_position=models.F("fallback__position"))
         if user.is_superuser:
-            return self.enabled()
+            return enabled
         permitted = self.model.allowed_groups.through.objects.filter(group__user=user.pk)
         named = models.Q(pk__in=permitted.values("engineconnection"))
-        return self.enabled().filter(models.Q(allowed_groups=None) | named)
+        return enabled.filter(models.Q(allowed_groups=None) | named)
 
 
 class EngineConnection(models.Model):
@@ -125,6 +128,8 @@ class EngineConnection(models.Model):
     allowed_groups = models.ManyToManyField(
         "auth.Group", blank=True, help_text="Who may use it. None: everyone with the permission."
     )
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
+    rests_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -137,10 +142,19 @@ class EngineConnection(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Whoever saves a connection has mended it: it is tried again at once."""
+        self.failures, self.rests_until = 0, None
+        super().save(*args, **kwargs)
+
     def clean(self) -> None:
         engine = ENGINES.get(self.engine)
         if engine and engine.needs_base_url and not (self.base_url or engine.default_base_url):
             raise ValidationError({"base_url": f"{engine.label} needs the URL of its server."})
+
+    @property
+    def is_resting(self) -> bool:
+        return self.rests_until is not None and self.rests_until > timezone.now()
 
     @property
     def key(self) -> str:

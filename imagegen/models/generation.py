@@ -43,6 +43,7 @@ class Generation(models.Model):
     model = models.CharField(max_length=200, blank=True)
     prompt = models.TextField()
     parameters = models.JSONField(default=dict, help_text="What was asked for beside the prompt.")
+    path = models.JSONField(default=list, help_text="Which connections were asked, and how that ended.")
     pictures_asked = models.PositiveSmallIntegerField(default=1)
     pictures_failed = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)

@@ -77,7 +77,17 @@ class ImageSettings(models.Model):
     edit_connection = _connection("Edits pictures.")
     portrait_connection = _connection("Makes portraits. Empty: the one that makes pictures.")
     polish_connection = _connection("A chat model that polishes portrait prompts. Empty: no polishing.")
+    fallbacks: models.ManyToManyField[EngineConnection, Fallback] = models.ManyToManyField(
+        EngineConnection,
+        through="Fallback",
+        related_name="+",
+        blank=True,
+        help_text="Asked in this order when the selected one fails without having charged anything.",
+    )
     default_size = models.CharField(max_length=20, default="1024x1024", validators=[validate_size])
+    default_edit_size = models.CharField(
+        max_length=20, blank=True, validators=[validate_size], help_text="Empty: the engine's own choice."
+    )
     default_steps = models.PositiveSmallIntegerField(
         default=30, validators=[MinValueValidator(1), MaxValueValidator(150)]
     )
@@ -101,3 +111,20 @@ class ImageSettings(models.Model):
         """The selected connection; portraits fall back to the one that generates."""
         chosen: EngineConnection | None = getattr(self, f"{operation}_connection")
         return chosen or (self.generate_connection if operation == "portrait" else None)
+
+
+class Fallback(models.Model):
+    """A place in the order of failover."""
+
+    settings = models.ForeignKey(ImageSettings, models.CASCADE)
+    connection = models.ForeignKey(EngineConnection, models.CASCADE)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["settings", "connection"], name="fallback_connection_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.connection}"

@@ -1,0 +1,132 @@
+"""Family B: pictures from pictures. Source: Open WebUI's `POST /api/images/edit`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from imagegen import idempotency
+from imagegen.access.permissions import CanGenerateImages, signed_in
+from imagegen.access.schema import ErrorSerializer, errors
+from imagegen.access.strict import StrictCharField
+from imagegen.api import schema
+from imagegen.api.serializers import GeneratedImage, GenerationRequest
+from imagegen.api.views import ImagesAPIView, render_pictures
+from imagegen.errors import Disabled
+from imagegen.generation import Order, generate
+from imagegen.models import Generation, ImageSettings
+from imagegen.sources import MAX_SOURCES, read_sources
+from imagegen.waiting import room
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "minLength": 1},
+            {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1},
+                "minItems": 1,
+                "maxItems": MAX_SOURCES,
+            },
+        ]
+    }
+)
+class SourcesField(serializers.Field[list[str], Any, Any, Any]):
+    """One source or a list of them; always a list afterwards."""
+
+    default_error_messages: ClassVar = {
+        "invalid": "This must be a string or a list of strings.",
+        "count": f"This must be 1 to {MAX_SOURCES} pictures.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        given = data if isinstance(data, list) else [data]
+        if not all(isinstance(source, str) for source in given):
+            self.fail("invalid")
+        if not 1 <= len(given) <= MAX_SOURCES:
+            self.fail("count")
+        return given
+
+    def to_representation(self, value: list[str]) -> list[str]:
+        return value
+
+
+class EditBody(GenerationRequest):
+    """What is asked of pictures that are there."""
+
+    image = SourcesField(
+        help_text="A `data:` URI in base64, an http(s) URL that is open to everyone, "
+        "`/api/v1/files/<id>/content`, or a file id; or a list of up to 16. PNG, JPEG, WebP or GIF, each at "
+        "most 20 MB and 40 megapixels, 50 MB together."
+    )
+    mask = StrictCharField(
+        required=False, help_text="Which part to change: a source like `image`, of the first one's size."
+    )
+    background = StrictCharField(
+        required=False,
+        allow_blank=True,
+        max_length=100,
+        help_text="`transparent`, `opaque` or `auto`, where the model knows it.",
+    )
+
+
+class EditView(ImagesAPIView):
+    """Pictures from pictures and a prompt."""
+
+    permission_classes = [CanGenerateImages]
+
+    @extend_schema(
+        operation_id="editImages",
+        summary="Edit images",
+        description=(
+            "Makes `n` pictures from the ones in `image`, as `prompt` says, with the engine configured for "
+            "editing or the one that `model` names. They are stored and returned as those of `generations` "
+            "are. The same endpoint is at `/api/v1/images/edit`."
+        ),
+        tags=["images"],
+        request=EditBody,
+        examples=schema.EDIT_EXAMPLES,
+        parameters=[schema.IDEMPOTENCY_KEY, schema.IMAGES_FAILED],
+        responses=schema.merged(
+            {200: GeneratedImage(many=True)},
+            errors(401, 403, 404, 405, 409, 413, 415, 422, 429, 503),
+            {
+                400: OpenApiResponse(
+                    ErrorSerializer, description="Invalid parameters, or editing failed: see `code`."
+                ),
+                500: OpenApiResponse(ErrorSerializer, description="A fault of ours."),
+            },
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        current = ImageSettings.objects.current()
+        if not (current.generation_enabled and current.edit_enabled):
+            raise Disabled("Image editing is switched off.")
+        return render_pictures(generate(read_order(request)))
+
+
+def read_order(request: Request) -> Order:
+    """The body as an order, its sources read. Raises ValidationError, InvalidRequest, NotFound, TooBusy.
+
+    A request that was answered before is answered from its rows, so its sources are left alone.
+    """
+    user = signed_in(request)
+    body = EditBody(data=request.data)
+    body.is_valid(raise_exception=True)
+    fields = body.order_fields()
+    images, mask = fields.pop("image"), fields.pop("mask", None)
+    identity = idempotency.read(request, Generation.Operation.EDIT)
+    request.data.clear()  # tens of megabytes of text, which nobody needs while an engine works
+    if not _is_repeat(user.pk, identity["idempotency_key"]):
+        with room.place():
+            fields |= vars(read_sources(images=images, mask=mask, user=user))
+    return Order(user=user, operation=Generation.Operation.EDIT, **fields, **identity)
+
+
+def _is_repeat(user_id: int, key: str) -> bool:
+    return bool(key) and Generation.objects.filter(user=user_id, idempotency_key=key).exists()

@@ -1,0 +1,253 @@
+"""From a plan to stored pictures: as many calls as it takes, and the next connection where one fails.
+
+A call's answer goes straight to disk while it waits. Then, a few at a time, it is parsed, its pictures
+are checked and stored. What was not made, and cannot have been charged, is asked of the next connection.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from imagegen import pictures, storage
+from imagegen.database import release_connections
+from imagegen.engines.base import Answer, Call, EditRequest, EngineImage, ImageRequest, Spool
+from imagegen.engines.errors import (
+    BadEngineResponse,
+    EngineError,
+    EngineMisconfigured,
+    EngineTimeout,
+    EngineUnavailable,
+    RateLimited,
+    Unsupported,
+)
+from imagegen.models import Generation, ImageFile
+from imagegen.orders import Order
+from imagegen.routing import Route, note_outcome
+from imagegen.turns import turn
+
+logger = structlog.stdlib.get_logger(__name__)
+
+PARALLEL_CALLS = 4
+FAILS_OVER = (EngineUnavailable, EngineTimeout, RateLimited, EngineMisconfigured)
+
+gate = threading.BoundedSemaphore(4)
+"""Held while a picture is in memory: four of them at a time, not five hundred."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A connection, and the order in its engine's terms."""
+
+    route: Route
+    request: ImageRequest
+
+
+@dataclass
+class Delivery:
+    """What all calls together brought.
+
+    Attributes:
+        files: rows whose bytes are stored, not yet saved themselves.
+        errors: what went wrong, in order; empty when every picture came from the first connection.
+        spools: where the answers lie until the rows are saved.
+        cost: US dollars, where any engine said so.
+        path: for the generation's row: which connections were asked, and how that ended.
+        made_by: the connection that made the last picture.
+    """
+
+    files: list[ImageFile] = field(default_factory=list)
+    errors: list[EngineError] = field(default_factory=list)
+    spools: list[Spool] = field(default_factory=list)
+    cost: float | None = None
+    path: list[dict[str, Any]] = field(default_factory=list)
+    made_by: Route | None = None
+
+    @property
+    def may_have_charged(self) -> bool:
+        return any(error.may_have_charged for error in self.errors)
+
+
+@dataclass
+class _Outcome:
+    """Of one call, for the pictures with these numbers."""
+
+    numbers: Sequence[int]
+    spool: Spool
+    files: list[ImageFile] = field(default_factory=list)
+    error: EngineError | None = None
+    cost: float | None = None
+
+    @property
+    def left_over(self) -> Sequence[int]:
+        """The pictures that another connection may be asked for."""
+        fails_over = isinstance(self.error, FAILS_OVER) and not self.error.may_have_charged
+        return self.numbers if fails_over and not self.files else ()
+
+
+def deliver(generation: Generation, plans: Sequence[Plan], order: Order) -> Delivery:
+    """Carry out the first plan; what it leaves over, the next.
+
+    Raises what the storage raises. Errors of engines are in the delivery.
+    """
+    delivery = Delivery()
+    deadline_at = time.monotonic() + max(plan.route.engine.config.deadline for plan in plans)
+    wanted: Sequence[int] = range(order.n)
+    for plan in plans:
+        started = time.monotonic()
+        release_connections()
+        outcomes = _ask(generation, plan, order, wanted, deadline_at, first_call=len(delivery.spools))
+        _add(delivery, plan.route, outcomes, seconds=time.monotonic() - started)
+        note_outcome(plan.route.connection, [outcome.error for outcome in outcomes])
+        wanted = [number for outcome in outcomes for number in outcome.left_over]
+        if not wanted or time.monotonic() >= deadline_at:
+            break
+    return delivery
+
+
+def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seconds: float) -> None:
+    step: dict[str, Any] = {"connection": route.connection.name, "model": route.model, "pictures": 0}
+    for outcome in outcomes:
+        delivery.spools.append(outcome.spool)
+        delivery.files += outcome.files
+        step["pictures"] += len(outcome.files)
+        if outcome.cost is not None:
+            delivery.cost = (delivery.cost or 0) + outcome.cost
+        if outcome.error is not None:
+            delivery.errors.append(outcome.error)
+            step["error"] = outcome.error.code
+            logger.warning(
+                "engine failed",
+                connection=route.connection.name,
+                code=outcome.error.code,
+                detail=outcome.error.detail,
+            )
+    if step["pictures"]:
+        delivery.made_by = route
+    delivery.path.append({**step, "seconds": round(seconds, 3)})
+
+
+def _ask(
+    generation: Generation,
+    plan: Plan,
+    order: Order,
+    wanted: Sequence[int],
+    deadline_at: float,
+    *,
+    first_call: int,
+) -> list[_Outcome]:
+    """Calls for the wanted pictures, several at a time."""
+    folder = Path(settings.EASEL_INCOMING_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    engine, connection = plan.route.engine, plan.route.connection
+    until = min(deadline_at, time.monotonic() + engine.config.deadline)
+    per_call = engine.capabilities(plan.request.model).per_call
+    jobs = [
+        partial(
+            _one_call,
+            generation,
+            plan,
+            order,
+            numbers,
+            Call(Spool(folder, f"{generation.pk}-{first_call + k}"), until, lambda: gate),
+        )
+        for k, numbers in enumerate(_chunks(wanted, per_call))
+    ]
+    if len(jobs) == 1:
+        return [jobs[0]()]
+    with ThreadPoolExecutor(min(len(jobs), connection.concurrency or PARALLEL_CALLS)) as pool:
+        futures = [pool.submit(contextvars.copy_context().run, job) for job in jobs]
+        return [future.result() for future in futures]
+
+
+def _chunks(numbers: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Runs of consecutive numbers, none longer than `most`: within a call, seeds count up by one."""
+    chunk: list[int] = []
+    for number in numbers:
+        if chunk and (len(chunk) == most or number != chunk[-1] + 1):
+            yield chunk
+            chunk = []
+        chunk.append(number)
+    if chunk:
+        yield chunk
+
+
+def _one_call(
+    generation: Generation, plan: Plan, order: Order, numbers: Sequence[int], call: Call
+) -> _Outcome:
+    """Ask, wait, then store. May run in a thread of its own, and holds no database connection there."""
+    seed = plan.request.seed
+    request = replace(plan.request, n=len(numbers), seed=None if seed is None else seed + numbers[0])
+    outcome = _Outcome(numbers, call.spool)
+    try:
+        with turn(plan.route.connection, call):
+            answer = _call_engine(plan.route, request, call)
+        outcome.cost = answer.cost
+        with gate:
+            images = plan.route.engine.parse(answer)
+            for number, image in zip(numbers, images, strict=False):
+                _store_one(outcome, generation, order, request, number, image, answer)
+    except EngineError as error:
+        outcome.error = error
+        outcome.cost = outcome.cost if error.cost is None else error.cost
+    if len(outcome.files) < len(numbers) and outcome.error is None:
+        detail = f"{len(outcome.files)} of {len(numbers)} pictures in the answer"
+        outcome.error = BadEngineResponse(detail=detail, may_have_charged=True)
+    return outcome
+
+
+def _call_engine(route: Route, request: ImageRequest, call: Call) -> Answer:
+    if isinstance(request, EditRequest):
+        return route.engine.edit(request, call)
+    return route.engine.generate(request, call)
+
+
+def _store_one(
+    outcome: _Outcome,
+    generation: Generation,
+    order: Order,
+    request: ImageRequest,
+    number: int,
+    image: EngineImage,
+    answer: Answer,
+) -> None:
+    try:
+        picture = pictures.prepare(image.data, size=request.size, rgb_png=order.is_portrait)
+    except pictures.NotAPicture as error:
+        outcome.error = BadEngineResponse(detail=f"picture {number}: {error}", may_have_charged=True)
+        return
+    meta = {**answer.meta, **image.meta, "seed": image.seed, "revised_prompt": image.revised_prompt}
+    known = {name: value for name, value in meta.items() if value not in (None, "")}
+    outcome.files.append(storage.store(picture, generation, number, meta=known, **_for_a_time(order)))
+
+
+def _for_a_time(order: Order) -> dict[str, Any]:
+    """A portrait's link ends; other pictures stay."""
+    if not order.is_portrait:
+        return {}
+    now = timezone.now()
+    return {
+        "temp_name": storage.temp_name(now),
+        "expires_at": now + timedelta(days=settings.EASEL_PORTRAIT_DAYS),
+    }
+
+
+def can_serve(plan: Plan) -> bool:
+    """Whether a connection further down the order could make this at all."""
+    try:
+        plan.route.engine.check_request(plan.request)
+    except (Unsupported, EngineMisconfigured):
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""People, and clients that speak for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.core.cache import cache
+from django.test import Client
+
+from imagegen.access import tokens
+from imagegen.models import EngineConnection, ImageSettings
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def _no_lists_of_models_from_other_tests() -> Iterator[None]:
+    cache.clear()
+    yield
+
+
+@pytest.fixture
+def creators(db: None) -> Group:
+    """The group whose members may make pictures."""
+    group = Group.objects.create(name="Image creators")
+    group.permissions.add(
+        Permission.objects.get(content_type__app_label="features", codename="image_generation")
+    )
+    return group
+
+
+@pytest.fixture
+def member(creators: Group) -> User:
+    user = User.objects.create_user("member", password=PASSWORD)
+    user.groups.add(creators)
+    return user
+
+
+@pytest.fixture
+def other(creators: Group) -> User:
+    """Another member."""
+    user = User.objects.create_user("other", password=PASSWORD)
+    user.groups.add(creators)
+    return user
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """Somebody with an account and no permission."""
+    return User.objects.create_user("outsider", password=PASSWORD)
+
+
+@pytest.fixture
+def superuser(db: None) -> User:
+    return User.objects.create_superuser("root", password=PASSWORD)
+
+
+ClientFor = Callable[[User | None], Client]
+
+
+@pytest.fixture
+def client_for() -> ClientFor:
+    """A client with an access token of the user's, or with nothing. It answers a 500 as a 500."""
+
+    def make(user: User | None) -> Client:
+        headers: dict[str, Any] = {}
+        if user is not None:
+            headers["authorization"] = f"Bearer {tokens.issue(user=user).access_token}"
+        return Client(headers=headers, raise_request_exception=False, enforce_csrf_checks=True)
+
+    return make
+
+
+@pytest.fixture
+def api(client_for: ClientFor, member: User) -> Client:
+    """The member's client."""
+    return client_for(member)
+
+
+@pytest.fixture
+def select(db: None) -> Callable[..., EngineConnection]:
+    """Create a connection and select it for the named operations."""
+
+    def make(name: str, engine: str, *operations: str, key: str = "", **fields: Any) -> EngineConnection:
+        connection = EngineConnection(name=name, engine=engine, **fields)
+        connection.key = key
+        connection.full_clean()
+        connection.save()
+        current = ImageSettings.objects.current()
+        for operation in operations:
+            setattr(current, f"{operation}_connection", connection)
+        current.save()
+        return connection
+
+    return make
