@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imagegen.engines.base import Engine
 from imagegen.engines.dicebear import DiceBear
+from imagegen.engines.gemini import Gemini
 from imagegen.engines.openai import OpenAI
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (DiceBear, OpenAI)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (OpenAI, Gemini, DiceBear)}

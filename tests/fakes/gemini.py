@@ -120,7 +120,16 @@ REFUSALS = {
     ),
     "plain 429": error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
     "list": Response.json(
-        [{"error": {"code": 429, "message": "Please retry in 7s.", "status": "RESOURCE_EXHAUSTED"}}], 429
+        [
+            {
+                "error": {
+                    "code": 400,
+                    "message": "Not available in your country.",
+                    "status": "FAILED_PRECONDITION",
+                }
+            }
+        ],
+        400,
     ),
     "strings": Response.json({"error": {"code": "invalid_request", "message": "Bad."}}, 400),
     "text error": Response(400, b"no json at all", {"content-type": "text/plain"}),
