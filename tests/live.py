@@ -1,0 +1,92 @@
+"""Easel as it is run: `make run`'s program in a folder of its own, with gunicorn and two workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+ROOT = Path(__file__).parent.parent
+PASSWORD = "correct horse battery staple"
+STARTED = "Ctrl-C ends it."
+
+
+class LiveEasel:
+    """A running server. `environment` overrides settings."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EASEL_")},
+            "EASEL_DATA_DIR": str(folder),
+            "EASEL_ADMIN_PASSWORD": PASSWORD,
+            "EASEL_RATE_USER": "0",
+            "EASEL_RATE_ADDRESS": "0",
+            "EASEL_THREADS": "100",
+            "EASEL_PUBLIC_URL": "",
+            "SECRET_KEY": "",
+            "EASEL_ENCRYPTION_KEYS": "",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PORT": str(self.port),
+            **environment,
+        }
+
+    def __enter__(self) -> Self:
+        self.log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "config.quickstart"],
+            cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=self.log,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.banner = ""
+        while STARTED not in self.banner:
+            line = self.process.stdout.readline().decode()
+            assert line, f"it did not start: {(self.folder / 'log').read_text()[-3000:]}"
+            self.banner += line
+        self.headers = {"Authorization": f"Bearer {self._token()}"}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.communicate()
+            self.log.close()
+
+    def _token(self) -> str:
+        login = {"username": "admin", "password": PASSWORD}
+        return str(self.post("/api/auth/token", login).json()["access"])
+
+    def post(self, path: str, body: Any, **kwargs: Any) -> requests.Response:
+        headers = getattr(self, "headers", {}) | kwargs.pop("headers", {})
+        return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=120, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> requests.Response:
+        return requests.get(f"{self.url}{path}", headers=self.headers, timeout=60, **kwargs)
+
+    def manage(self, *arguments: str, **environment: str) -> str:
+        """Run manage.py beside it, as ops do. Raises CalledProcessError."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.environment | environment, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
