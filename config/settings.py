@@ -12,7 +12,7 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config import environment, secrets, telemetry
+from config import environment, openapi, secrets, telemetry
 
 environment.load_dotenv()
 read = environment.read
@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.security.AdminCSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -110,6 +111,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -214,21 +216,24 @@ EASEL_PORTRAIT_DAYS: int = read("EASEL_PORTRAIT_DAYS")
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Easel",
-    "DESCRIPTION": (
-        "Ask for pictures, get links to files that stay.\n\n"
-        "*Portraits* make one 512x512 portrait from a prompt, and the prompt from a few selections. "
-        "*Images* make any number of pictures with any configured engine."
-    ),
+    "DESCRIPTION": openapi.DESCRIPTION,
     "VERSION": "0.1.0",
+    "LICENSE": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+    "TAGS": openapi.TAGS,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": openapi.PAGE_SETTINGS,
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True},
+    "GET_LIB_DOC_EXCLUDES": "config.openapi.bases",
+    "PREPROCESSING_HOOKS": ["config.openapi.leave_out_aliases"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.openapi.complete_responses",
+    ],
 }
 
 # Content Security Policy. Unfold's Alpine needs 'unsafe-eval' and inline styles, under /admin/ alone
@@ -238,7 +243,7 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF, NONCE],
-        "style-src": [SELF, NONCE, "'unsafe-inline'"],
+        "style-src": [SELF, NONCE],
         "img-src": [SELF, "data:", "blob:"],
         "object-src": [NONE],
         "base-uri": [SELF],

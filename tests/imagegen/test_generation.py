@@ -1,0 +1,170 @@
+"""generate(): the story is written down whatever happens, and what was paid for is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, OperationalError, connection
+from django.utils import timezone
+
+from imagegen import calls
+from imagegen.engines.base import Answer
+from imagegen.engines.errors import EngineError
+from imagegen.errors import NotStored, TooBusy
+from imagegen.generation import Made, Order, close_overdue, generate
+from imagegen.models import EngineConnection, Generation, ImageFile
+from imagegen.waiting import WaitingRoom
+from tests.fakes.litellm import KEY, LiteLLM
+
+
+@pytest.fixture
+def server(select: Any) -> Iterator[LiteLLM]:
+    with LiteLLM() as server:
+        select(
+            "up", "openai", "generate", "portrait", base_url=server.url, key=KEY,
+            default_model="gpt-image-1", price="0.04",
+        )  # fmt: skip
+        yield server
+
+
+@pytest.fixture
+def order(member: User) -> Order:
+    return Order(user=member, prompt="a lake", size="64x64")
+
+
+def spooled(settings: Any) -> list[Path]:
+    return sorted(Path(settings.EASEL_INCOMING_DIR).glob("*"))
+
+
+@pytest.fixture(autouse=True)
+def _empty_incoming(settings: Any) -> Iterator[None]:
+    yield
+    for path in spooled(settings):
+        path.unlink()
+
+
+def test_the_row_is_there_before_the_engine_is_asked(
+    server: LiteLLM, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+    ask = calls._call_engine
+
+    def look(*args: Any) -> Answer:
+        row = Generation.objects.get()
+        seen.update(status=row.status, finished=row.finished_at, deadline=row.deadline_at)
+        return ask(*args)
+
+    monkeypatch.setattr(calls, "_call_engine", look)
+    generate(order)
+    assert (seen["status"], seen["finished"]) == ("running", None)
+    assert seen["deadline"] > timezone.now()
+
+
+class TestNotStored:
+    def check(self, order: Order, settings: Any) -> None:
+        with pytest.raises(NotStored):
+            generate(order)
+        row = Generation.objects.get()
+        assert (row.status, row.error_code, row.may_have_charged) == ("failed", "not_stored", True)
+        kept = spooled(settings)
+        assert [path.name for path in kept] == [f"{row.pk}-0.answer"]
+        engine = EngineConnection.objects.get(name="up").to_engine()
+        assert len(engine.parse(Answer(body=kept[0]))) == 1
+        assert not ImageFile.objects.exists()
+
+    def test_a_full_disk_keeps_the_answer(
+        self, server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*args: Any, **kwargs: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("imagegen.calls.storage.store", full)
+        self.check(order, settings)
+
+    def test_a_database_that_is_away_keeps_the_answer(
+        self, server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*args: Any, **kwargs: Any) -> None:
+            raise OperationalError("gone")
+
+        monkeypatch.setattr(type(ImageFile.objects), "bulk_create", away)
+        self.check(order, settings)
+
+
+def test_a_database_that_is_away_to_the_end_leaves_the_row_to_its_deadline(
+    server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise DatabaseError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ImageFile.objects), "bulk_create", away)
+        patch.setattr(Generation, "close", away)
+        with pytest.raises(NotStored):
+            generate(order)
+    assert spooled(settings)
+    assert close_overdue() == 0
+    Generation.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+    assert close_overdue() == 1
+    row = Generation.objects.get()
+    assert (row.status, row.error_code, row.may_have_charged) == ("failed", "interrupted", True)
+
+
+def test_a_closed_row_is_closed_once(server: LiteLLM, order: Order) -> None:
+    row = generate(order).generation
+    row.close(Generation.Status.FAILED, error_code="late")
+    row.refresh_from_db()
+    assert (row.status, row.error_code) == ("succeeded", "")
+
+
+class TestCost:
+    def test_what_the_proxy_says(self, server: LiteLLM, order: Order) -> None:
+        EngineConnection.objects.filter(name="up").update(
+            default_model="grok-imagine-image", trusted_origins=[server.files.url]
+        )
+        assert float(generate(order).generation.cost or 0) == 0.02
+
+    def test_else_the_connections_price_per_picture(self, order: Order, select: Any) -> None:
+        select("own", "dicebear", "generate", price="0.005")
+        made = generate(Order(user=order.user, prompt="a", size="64x64", n=3))
+        assert float(made.generation.cost or 0) == 0.015
+
+
+def test_no_database_connection_is_held_while_waiting(
+    server: LiteLLM, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr(calls, "release_connections", lambda: released.append(len(server.requests)))
+    generate(order)
+    assert released == [0]
+    assert connection.vendor in ("sqlite", "postgresql")
+
+
+def test_the_waiting_room_counts_and_closes(settings: Any) -> None:
+    settings.EASEL_MAX_WAITING, settings.EASEL_WORKERS = 3, 2
+    room = WaitingRoom()
+    with room.place(), room.place():
+        with pytest.raises(TooBusy) as caught, room.place():
+            pass
+        assert caught.value.retry_after
+    assert room.inside == 0
+    room.close()
+    with pytest.raises(TooBusy), room.place():
+        pass
+
+
+def test_an_order_and_a_request_hide_pictures_from_logs(order: Order) -> None:
+    shown = repr(Order(user=order.user, prompt="x", images=[b"\x89PNG secret"], mask=b"secret"))
+    assert "secret" not in shown
+
+
+def test_a_failed_order_raises_what_the_engine_said(server: LiteLLM, order: Order) -> None:
+    with pytest.raises(EngineError) as caught:
+        generate(Order(user=order.user, prompt="[mod] x"))
+    assert caught.value.code == "prompt_rejected"
+    assert isinstance(generate(order), Made)
