@@ -33,7 +33,7 @@ from imagegen.engines.errors import (
     RateLimited,
     Unsupported,
 )
-from imagegen.models import Generation, ImageFile
+from imagegen.models import EngineConnection, Generation, ImageFile
 from imagegen.orders import Order
 from imagegen.routing import Route, note_outcome
 from imagegen.turns import turn
@@ -161,7 +161,11 @@ def _ask(
             plan,
             order,
             numbers,
-            Call(Spool(folder, f"{generation.pk}-{first_call + k}"), until, lambda: gate),
+            Call(
+                Spool(folder, spool_name(generation, first_call + k, connection, numbers[0])),
+                until,
+                lambda: gate,
+            ),
         )
         for k, numbers in enumerate(_chunks(wanted, per_call))
     ]
@@ -170,6 +174,12 @@ def _ask(
     with ThreadPoolExecutor(min(len(jobs), connection.concurrency or PARALLEL_CALLS)) as pool:
         futures = [pool.submit(contextvars.copy_context().run, job) for job in jobs]
         return [future.result() for future in futures]
+
+
+def spool_name(generation: Generation, call: int, connection: EngineConnection, first: int) -> str:
+    """Says to whoever finds an answer after a crash whose it is, who reads it, and which pictures it has:
+    `<generation>-<call>-<connection>-<number of its first picture>`."""
+    return f"{generation.pk}-{call}-{connection.pk}-{first}"
 
 
 def _chunks(numbers: Sequence[int], most: int) -> Iterator[list[int]]:

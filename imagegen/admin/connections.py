@@ -23,10 +23,6 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="Left empty: unchanged.",
     )
 
-    class Meta:
-        model = EngineConnection
-        fields = "__all__"
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.encrypted_key:

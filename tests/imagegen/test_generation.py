@@ -72,9 +72,9 @@ class TestNotStored:
         row = Generation.objects.get()
         assert (row.status, row.error_code, row.may_have_charged) == ("failed", "not_stored", True)
         kept = spooled(settings)
-        assert [path.name for path in kept] == [f"{row.pk}-0.answer"]
-        engine = EngineConnection.objects.get(name="up").to_engine()
-        assert len(engine.parse(Answer(body=kept[0]))) == 1
+        up = EngineConnection.objects.get(name="up")
+        assert [path.name for path in kept] == [f"{row.pk}-0-{up.pk}-0.answer"]
+        assert len(up.to_engine().parse(Answer(body=kept[0]))) == 1
         assert not ImageFile.objects.exists()
 
     def test_a_full_disk_keeps_the_answer(
