@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from imagegen.engines.automatic1111 import Automatic1111
 from imagegen.engines.base import Engine
 from imagegen.engines.dicebear import DiceBear
 from imagegen.engines.gemini import Gemini
 from imagegen.engines.openai import OpenAI
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (OpenAI, Gemini, DiceBear)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (OpenAI, Gemini, Automatic1111, DiceBear)}
