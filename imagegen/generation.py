@@ -8,10 +8,12 @@ at its pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import structlog
 from django.db import DatabaseError, IntegrityError, transaction
@@ -30,6 +32,9 @@ from imagegen.orders import Made, Order
 from imagegen.tracing import current_trace_id
 from imagegen.waiting import room
 
+if TYPE_CHECKING:
+    from imagegen.sources import Sources
+
 __all__ = ["Made", "Order", "close_overdue", "generate"]
 
 logger = structlog.stdlib.get_logger(__name__)
@@ -43,9 +48,10 @@ STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
 
-def generate(order: Order) -> Made:
+def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None) -> Made:
     """Make or edit the pictures of an order and store them.
 
+    The sources of an edit are read only once it is clear that somebody will be asked to edit them.
     Returns as many as were asked for, or fewer when some of several calls failed.
 
     Raises:
@@ -58,7 +64,12 @@ def generate(order: Order) -> Made:
         earlier = _earlier(order)
         if earlier is not None:
             return _replay(earlier, order)
-        plans = _plan(order, current)
+        if order.n > current.max_pictures:
+            raise InvalidRequest("n", f"Must be at most {current.max_pictures}.")
+        routes = routing.choose(current, order.user, order.operation, order.model)
+        if read_sources is not None:
+            order = replace(order, **vars(read_sources()))
+        plans = _plan(order, current, routes)
         try:
             generation = _begin(order, plans)
         except IntegrityError:  # the same key came in twice at once, and the other was first
@@ -76,14 +87,12 @@ def _refuse_disabled(order: Order, current: ImageSettings) -> None:
         raise Disabled("Image editing is switched off.")
 
 
-def _plan(order: Order, current: ImageSettings) -> list[Plan]:
+def _plan(order: Order, current: ImageSettings, routes: Sequence[routing.Route]) -> list[Plan]:
     """The first connection with the request it will get, then those that could stand in for it.
 
-    Raises Disabled, NotAllowed, InvalidRequest, Unsupported.
+    Raises InvalidRequest, Unsupported.
     """
-    if order.n > current.max_pictures:
-        raise InvalidRequest("n", f"Must be at most {current.max_pictures}.")
-    first, *others = routing.choose(current, order.user, order.operation, order.model)
+    first, *others = routes
     plans = [Plan(first, _request(order, current, first))]
     plans[0].route.engine.check_request(plans[0].request)
     for route in others:

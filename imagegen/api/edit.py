@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
+from django.contrib.auth.models import User
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,11 +19,9 @@ from imagegen.access.strict import StrictCharField
 from imagegen.api import schema
 from imagegen.api.serializers import GeneratedImage, GenerationRequest
 from imagegen.api.views import ImagesAPIView, render_pictures
-from imagegen.errors import Disabled
 from imagegen.generation import Order, generate
-from imagegen.models import Generation, ImageSettings
-from imagegen.sources import MAX_SOURCES, read_sources
-from imagegen.waiting import room
+from imagegen.orders import Operation
+from imagegen.sources import MAX_SOURCES, Sources, read_sources
 
 
 @extend_schema_field(
@@ -104,29 +105,28 @@ class EditView(ImagesAPIView):
         ),
     )
     def post(self, request: Request) -> Response:
-        current = ImageSettings.objects.current()
-        if not (current.generation_enabled and current.edit_enabled):
-            raise Disabled("Image editing is switched off.")
-        return render_pictures(generate(read_order(request)))
+        order, sources = read_order(request)
+        return render_pictures(generate(order, read_sources=sources))
 
 
-def read_order(request: Request) -> Order:
-    """The body as an order, its sources read. Raises ValidationError, InvalidRequest, NotFound, TooBusy.
+def read_order(request: Request) -> tuple[Order, Callable[[], Sources]]:
+    """The body as an order, and what reads its sources when their time comes. Raises ValidationError.
 
-    A request that was answered before is answered from its rows, so its sources are left alone.
+    Sources are tens of megabytes of text. Nobody holds on to it once it is read, least of all while an
+    engine works.
     """
-    user = signed_in(request)
     body = EditBody(data=request.data)
     body.is_valid(raise_exception=True)
     fields = body.order_fields()
-    images, mask = fields.pop("image"), fields.pop("mask", None)
-    identity = idempotency.read(request, Generation.Operation.EDIT)
-    request.data.clear()  # tens of megabytes of text, which nobody needs while an engine works
-    if not _is_repeat(user.pk, identity["idempotency_key"]):
-        with room.place():
-            fields |= vars(read_sources(images=images, mask=mask, user=user))
-    return Order(user=user, operation=Generation.Operation.EDIT, **fields, **identity)
+    texts = {"images": fields.pop("image"), "mask": fields.pop("mask", None)}
+    identity = idempotency.read(request, Operation.EDIT)
+    request.data.clear()
+    user = signed_in(request)
+    order = Order(user=user, operation=Operation.EDIT, **fields, **identity)
+    return order, partial(_read_once, texts, user)
 
 
-def _is_repeat(user_id: int, key: str) -> bool:
-    return bool(key) and Generation.objects.filter(user=user_id, idempotency_key=key).exists()
+def _read_once(texts: dict[str, Any], user: User) -> Sources:
+    given = dict(texts)
+    texts.clear()
+    return read_sources(**given, user=user)

@@ -17,6 +17,7 @@ MAX_SEED = 2**53 - 1 - 100
 """The largest integer that every JSON reader keeps exact, with room for the pictures after the first."""
 
 
+@extend_schema_field({"type": "string", "pattern": rf"^({AUTO}|[0-9]{{2,4}}x[0-9]{{2,4}})?$"})
 class SizeField(StrictCharField):
     """`WIDTHxHEIGHT` or `auto`; empty means the configured size."""
 

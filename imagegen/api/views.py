@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,12 +13,13 @@ from imagegen import idempotency, problems, routing
 from imagegen.access.errors import ExceptionHandler, make_handler
 from imagegen.access.gate import GatedAPIView
 from imagegen.access.permissions import CanGenerateImages, signed_in
-from imagegen.access.schema import ErrorSerializer, errors
+from imagegen.access.schema import errors
 from imagegen.api import schema
 from imagegen.api.serializers import GeneratedImage, GenerationRequest, OfferedModelSerializer
 from imagegen.errors import Disabled
 from imagegen.generation import Made, Order, generate
-from imagegen.models import Generation, ImageSettings
+from imagegen.models import ImageSettings
+from imagegen.orders import Operation
 
 
 class ImagesAPIView(GatedAPIView):
@@ -42,17 +43,12 @@ class GenerationsView(ImagesAPIView):
         ),
         tags=["images"],
         request=GenerationRequest,
-        examples=schema.GENERATION_EXAMPLES,
+        examples=[*schema.GENERATION_EXAMPLES, schema.PICTURES_EXAMPLE],
         parameters=[schema.IDEMPOTENCY_KEY, schema.IMAGES_FAILED],
         responses=schema.merged(
             {200: GeneratedImage(many=True)},
-            errors(401, 403, 405, 409, 413, 415, 422, 429, 503),
-            {
-                400: OpenApiResponse(
-                    ErrorSerializer, description="Invalid parameters, or generation failed: see `code`."
-                ),
-                500: OpenApiResponse(ErrorSerializer, description="A fault of ours."),
-            },
+            schema.not_delivered("Invalid parameters, or generation failed: see `code`."),
+            errors(401, 403, 405, 409, 413, 415, 422, 429, 500, 503),
         ),
     )
     def post(self, request: Request) -> Response:
@@ -64,11 +60,8 @@ def read_order(request: Request) -> Order:
     """The body as an order. Raises ValidationError."""
     body = GenerationRequest(data=request.data)
     body.is_valid(raise_exception=True)
-    fields: dict[str, Any] = dict(body.validated_data)
-    metadata = fields.pop("metadata", {})
-    links = {name: metadata.pop(name, "") for name in ("chat_id", "message_id")}
-    idempotent = idempotency.read(request, Generation.Operation.GENERATE)
-    return Order(user=signed_in(request), metadata=metadata, **fields, **links, **idempotent)
+    identity = idempotency.read(request, Operation.GENERATE)
+    return Order(user=signed_in(request), **body.order_fields(), **identity)
 
 
 def render_pictures(made: Made) -> Response:
@@ -88,13 +81,14 @@ class ModelsView(ImagesAPIView):
         summary="List models",
         description="The models that you may use; the configured one comes first.",
         tags=["images"],
+        examples=[schema.MODELS_EXAMPLE],
         parameters=[
             OpenApiParameter("operation", str, enum=["generate", "edit"], description="Default: `generate`.")
         ],
         responses=schema.merged({200: OfferedModelSerializer(many=True)}, errors(400, 401, 403, 405, 429)),
     )
     def get(self, request: Request) -> Response:
-        operation = request.query_params.get("operation") or "generate"
+        operation = request.query_params.get("operation", "generate")
         if operation not in ("generate", "edit"):
             raise ValidationError({"operation": ["Must be generate or edit."]})
         current = ImageSettings.objects.current()

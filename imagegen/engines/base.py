@@ -298,6 +298,8 @@ class Engine(ABC):
 
 
 def _check_sources(request: EditRequest, capabilities: Capabilities) -> None:
+    if not request.images:
+        raise Unsupported("An edit needs a source picture.")
     if len(request.images) > capabilities.edit_sources:
         raise Unsupported(f"This model takes at most {capabilities.edit_sources} source pictures.")
     if request.mask is not None and not capabilities.mask:
