@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from imagegen.api import edit, files, views
+from imagegen.api import config, edit, files, views
 
 images = [
     path("generations", views.GenerationsView.as_view()),
     path("edit", edit.EditView.as_view()),
     path("models", views.ModelsView.as_view()),
+    path("config", config.ConfigView.as_view()),
+    path("config/update", config.ConfigUpdateView.as_view()),
+    path("verify", config.VerifyView.as_view()),
 ]
 
 file_patterns = [

@@ -43,7 +43,7 @@ class GenerationsView(ImagesAPIView):
         ),
         tags=["images"],
         request=GenerationRequest,
-        examples=[*schema.GENERATION_EXAMPLES, schema.PICTURES_EXAMPLE],
+        examples=[*schema.GENERATION_EXAMPLES, schema.PICTURE_EXAMPLE],
         parameters=[schema.IDEMPOTENCY_KEY, schema.IMAGES_FAILED],
         responses=schema.merged(
             {200: GeneratedImage(many=True)},
@@ -81,7 +81,7 @@ class ModelsView(ImagesAPIView):
         summary="List models",
         description="The models that you may use; the configured one comes first.",
         tags=["images"],
-        examples=[schema.MODELS_EXAMPLE],
+        examples=[schema.MODEL_EXAMPLE],
         parameters=[
             OpenApiParameter("operation", str, enum=["generate", "edit"], description="Default: `generate`.")
         ],

@@ -90,6 +90,10 @@ class EngineMisconfigured(EngineError):
     default_message = "The image engine is not set up correctly. Please tell an administrator."
 
 
+class KeyRefused(EngineMisconfigured):
+    """The engine does not take the credential, or wants one."""
+
+
 _BY_CODE: dict[str, type[EngineError]] = {
     kind.code: kind
     for kind in (

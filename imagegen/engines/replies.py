@@ -19,6 +19,7 @@ from imagegen.engines.errors import (
     EngineMisconfigured,
     EngineTimeout,
     EngineUnavailable,
+    KeyRefused,
     RateLimited,
 )
 
@@ -95,6 +96,8 @@ def refusal(reply: Reply, scrub: Scrub) -> EngineError:
         case status if status >= 500:
             wait = retry_after(reply.headers)
             return EngineUnavailable(detail=detail, retry_after=wait, may_have_charged=status != 503)
+        case 401 | 403:
+            return KeyRefused(detail=detail)
         case status if 300 <= status < 400:
             return EngineMisconfigured(
                 detail=f"HTTP {status}: the server redirects; the base URL must be the final address"

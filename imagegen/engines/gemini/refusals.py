@@ -16,6 +16,7 @@ import orjson
 from imagegen.engines.errors import (
     EngineError,
     EngineMisconfigured,
+    KeyRefused,
     PromptRejected,
     RateLimited,
     Unsupported,
@@ -95,9 +96,9 @@ def explain(reply: Reply, scrub: Scrub) -> EngineError | None:
     if reply.status == 429:
         return _quota(refusal, reply, detail("the quota is used up"))
     if reply.status == 401 or refusal.reasons & _KEY_REASONS:
-        return EngineMisconfigured(detail=detail("the key was refused"))
+        return KeyRefused(detail=detail("the key was refused"))
     if reply.status == 403:
-        return EngineMisconfigured(detail=detail("the key is missing, blocked, or may not do this"))
+        return KeyRefused(detail=detail("the key is missing, blocked, or may not do this"))
     if reply.status == 404:
         return EngineMisconfigured(detail=detail("no such model or address, or the model lacks this method"))
     if refusal.status == "FAILED_PRECONDITION":

@@ -12,7 +12,14 @@ from typing import Any
 
 import orjson
 
-from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured, PromptRejected
+from imagegen.engines.errors import (
+    BadEngineResponse,
+    EngineError,
+    EngineMisconfigured,
+    KeyRefused,
+    PromptRejected,
+    Unsupported,
+)
 from imagegen.engines.replies import Reply, Scrub
 
 TICKS_PER_DOLLAR = 10_000_000_000
@@ -30,6 +37,7 @@ _MODERATION_TEXTS = (
     "content policy",
     "contentpolicyviolation",
     "content_policy_violation",
+    "moderation_blocked",
     "safety system",
 )
 _BILLING_CODES = {
@@ -52,6 +60,16 @@ _KEY_CODES = {"auth_error", "authentication_error", "invalid_api_key", "no_db_co
 _KEY_TEXTS = ("incorrect api key", "invalid subscription key")
 _MODEL_CODES = {"deploymentnotfound", "model_not_found", "not-found"}
 _MODEL_TEXTS = ("invalid model name passed",)
+_SOURCE_CODES = {
+    "image_too_large",
+    "invalid_image",
+    "invalid_image_file",
+    "invalid_image_format",
+    "invalid_mask",
+    "invalid_mask_image_format",
+}
+# LiteLLM puts the provider's whole answer, code and all, into its message.
+_SOURCE_TEXTS = (*_SOURCE_CODES, "invalid image file", "invalid input image", "uploaded image")
 _TOO_LONG_TEXTS = ("maximum length", "too long")
 
 
@@ -100,10 +118,12 @@ def explain(reply: Reply, scrub: Scrub) -> EngineError | None:
 
     if reply.status == 402 or refusal.has(_BILLING_CODES, _BILLING_TEXTS):
         return EngineMisconfigured(detail=detail("the account has no money or budget left"))
+    if "image edit is not supported" in refusal.text:  # LiteLLM, with a 500, and nothing was asked upstream
+        return Unsupported("This model cannot edit pictures.", detail=detail("no edits through LiteLLM"))
     if not 400 <= reply.status < 500 or reply.status in (408, 429):
         return None
     if reply.status == 401 or refusal.has(_KEY_CODES, _KEY_TEXTS):
-        return EngineMisconfigured(detail=detail("the key was refused"))
+        return KeyRefused(detail=detail("the key was refused"))
     if refusal.has(_MODERATION_CODES, _MODERATION_TEXTS):
         # xAI looks at the finished picture, and charges for it.
         charged = refusal.cost is not None or "generated image" in refusal.text
@@ -111,11 +131,20 @@ def explain(reply: Reply, scrub: Scrub) -> EngineError | None:
     if reply.status == 404 or refusal.param == "model" or refusal.has(_MODEL_CODES, _MODEL_TEXTS):
         return EngineMisconfigured(detail=detail("no such model or address"))
     if reply.status == 403:
-        return EngineMisconfigured(detail=detail("the account may not do this"))
+        return KeyRefused(detail=detail("the account may not do this"))
     if refusal.param == "prompt" and refusal.has({"string_above_max_length"}, _TOO_LONG_TEXTS):
         return PromptRejected(
             "This prompt is too long for the image engine. Please shorten it and try again.",
             detail=detail("prompt too long"),
+        )
+    if "transparent background is not supported" in refusal.text:
+        return Unsupported("This model makes no transparent background.", detail=detail("background"))
+    if reply.status == 413:
+        return Unsupported("The pictures are too large for the image engine.", detail=detail("too large"))
+    if refusal.has(_SOURCE_CODES, _SOURCE_TEXTS):
+        return Unsupported(
+            "The image engine does not take these source pictures or this mask.",
+            detail=detail("source pictures or mask"),
         )
     if "xaiexception - error code: 400" in refusal.text:
         # LiteLLM has lost xAI's reason: content policy, which charges, or a wrong key at the proxy.

@@ -14,6 +14,7 @@ from imagegen.engines.errors import (
     EngineMisconfigured,
     EngineTimeout,
     EngineUnavailable,
+    KeyRefused,
     PromptRejected,
     RateLimited,
     Unsupported,
@@ -470,7 +471,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("word", "kind", "retry_after", "charged", "says"),
         [
-            ("leaked", EngineMisconfigured, None, False, "key"),
+            ("leaked", KeyRefused, None, False, "key"),
             ("402", EngineMisconfigured, None, False, "credit"),
             ("region", EngineMisconfigured, None, False, "region"),
             ("minute", RateLimited, 38.0, False, "limit: 10"),
