@@ -166,6 +166,14 @@ class Spool:
     def files(self) -> list[Path]:
         return sorted(self.folder.glob(f"{self.name}.*"))
 
+    def found(self) -> Answer:
+        """What lies here, whole files only."""
+        pictures = self.folder.glob(f"{self.name}.*{self.PICTURE}")
+        return Answer(
+            body=self.answer if self.answer.exists() else None,
+            pictures=sorted(pictures, key=lambda path: int(path.name.split(".")[-2])),
+        )
+
     def clear(self) -> None:
         for path in self.files():
             path.unlink(missing_ok=True)
@@ -226,6 +234,10 @@ class Engine(ABC):
     def capabilities(self, model: str) -> Capabilities:
         """What `model` can do, from what is known without asking the server."""
 
+    @classmethod
+    def check_workflow(cls, workflow: Workflow) -> None:
+        """Look a workflow over before it is stored. Raises ValueError with a sentence for staff."""
+
     @final
     def generate(self, request: ImageRequest, call: Call) -> Answer:
         """Make `request.n` pictures; return when the whole answer is on disk.
@@ -253,6 +265,13 @@ class Engine(ABC):
 
         Raises PromptRejected or BadEngineResponse when there is none.
         """
+
+    def recover(self, call: Call) -> Answer:
+        """The answer that a crash left in the spool, completed where it only links to its pictures.
+
+        Raises EngineError.
+        """
+        return call.spool.found()
 
     @abstractmethod
     def check(self) -> str:

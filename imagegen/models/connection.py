@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -11,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from imagegen.engines import ENGINES
+from imagegen.engines.addresses import Forbidden, Target
 from imagegen.engines.base import EDIT, GENERATE, Engine, EngineConfig, Workflow
 from imagegen.models import secrets
 
@@ -24,20 +24,26 @@ def engine_choices() -> list[tuple[str, str]]:
 
 def validate_base_url(value: str) -> None:
     """An http(s) URL of a server, without credentials, query or fragment."""
-    try:
-        url = urlsplit(value)
-        valid = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ValidationError("Enter an http or https URL, such as https://api.example.com/v1.")
-    if url.username or url.password or url.query or url.fragment:
+    if set("@?#") & set(value):
         raise ValidationError("Leave out user name, password, query and fragment: keys have their own field.")
+    try:
+        Target.parse(value)
+    except Forbidden:
+        raise ValidationError("Enter an http or https URL, such as https://api.example.com/v1.") from None
 
 
 def validate_string_list(value: Any) -> None:
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise ValidationError("Enter a JSON list of strings.")
+
+
+def validate_origins(value: Any) -> None:
+    validate_string_list(value)
+    for origin in value:
+        try:
+            Target.parse(origin)
+        except Forbidden as error:
+            raise ValidationError(f"{origin!r} is no scheme://host:port: {error}.") from None
 
 
 def validate_object(value: Any) -> None:
@@ -55,9 +61,9 @@ class ConnectionQuerySet(models.QuerySet["EngineConnection"]):
         enabled = self.enabled().annotate(fallback_position=models.F("fallback__position"))
         if user.is_superuser:
             return enabled
-        permitted = self.model.allowed_groups.through.objects.filter(group__user=user.pk)
-        named = models.Q(pk__in=permitted.values("engineconnection"))
-        return enabled.filter(models.Q(allowed_groups=None) | named)
+        limited = self.model.allowed_groups.through.objects.values("engineconnection")
+        permitted = limited.filter(group__in=user.groups.all())
+        return enabled.filter(~models.Q(pk__in=limited) | models.Q(pk__in=permitted))
 
 
 class EngineConnection(models.Model):
@@ -66,7 +72,7 @@ class EngineConnection(models.Model):
     name = models.CharField(
         max_length=50,
         unique=True,
-        validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*$", "Use a-z, 0-9, dot, dash and underscore.")],
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*\Z", "Use a-z, 0-9, dot, dash and underscore.")],
         help_text="What you call it. Clients may ask for name/model.",
     )
     engine = models.CharField(max_length=30, choices=engine_choices)
@@ -95,7 +101,7 @@ class EngineConnection(models.Model):
     trusted_origins = models.JSONField(
         default=list,
         blank=True,
-        validators=[validate_string_list],
+        validators=[validate_origins],
         help_text="Further private hosts that this engine's picture links may point to, as scheme://host:port.",
     )
     workflow = models.JSONField(
@@ -151,6 +157,15 @@ class EngineConnection(models.Model):
         engine = ENGINES.get(self.engine)
         if engine and engine.needs_base_url and not (self.base_url or engine.default_base_url):
             raise ValidationError({"base_url": f"{engine.label} needs the URL of its server."})
+        errors = {}
+        for operation, workflow in self._workflows().items():
+            try:
+                if engine:
+                    engine.check_workflow(workflow)
+            except ValueError as error:
+                errors["workflow" if operation == GENERATE else "edit_workflow"] = str(error)
+        if errors:
+            raise ValidationError(errors)
 
     @property
     def is_resting(self) -> bool:

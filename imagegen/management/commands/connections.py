@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -31,6 +32,7 @@ FIELDS = {
     "concurrency": "concurrency",
     "price": "price",
 }
+JSON_FILES = ("workflow", "workflow_nodes", "edit_workflow", "edit_workflow_nodes")
 
 
 class Command(BaseCommand):
@@ -73,6 +75,9 @@ class Command(BaseCommand):
         for option, field in FIELDS.items():
             if options[option] is not None:
                 setattr(connection, field, options[option])
+        for field in JSON_FILES:
+            if options[field] is not None:
+                setattr(connection, field, _load(field, options[field]))
         if options["models"] is not None:
             connection.listed_models = [model for model in options["models"].split(",") if model]
         if options["trusted_origin"] is not None:
@@ -137,9 +142,13 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
         help="a private host that picture links in its answers may point to",
     )
     parser.add_argument("--use-for", metavar="OPERATIONS", help=f"of {', '.join(OPERATIONS)}; by commas")
+    for field in JSON_FILES:
+        what = "node map; without one it is guessed" if field.endswith("nodes") else "graph in API format"
+        parser.add_argument(f"--{field.replace('_', '-')}", metavar="FILE", help=f"ComfyUI: the {what}")
     key = parser.add_mutually_exclusive_group()
     key.add_argument("--api-key-env", metavar="VARIABLE", help="environment variable that holds the key")
     key.add_argument("--api-key-stdin", action="store_true", help="read the key from standard input")
+    key.add_argument("--no-api-key", action="store_true", help="forget the key")
     switch = parser.add_mutually_exclusive_group()
     switch.add_argument("--enable", action="store_const", const=True, dest="enabled")
     switch.add_argument("--disable", action="store_const", const=False, dest="enabled")
@@ -155,14 +164,23 @@ def _find(name: str) -> EngineConnection:
 
 def _key(options: dict[str, Any]) -> str | None:
     """A key never stands on the command line, where other users of the machine can read it."""
-    if options["api_key_stdin"]:
-        return sys.stdin.readline().strip()
+    if options["no_api_key"]:
+        return ""
     variable = options["api_key_env"]
-    if variable is None:
+    if variable is None and not options["api_key_stdin"]:
         return None
-    if not os.environ.get(variable):
-        raise CommandError(f"The environment variable {variable} is not set.")
-    return os.environ[variable].strip()
+    key = sys.stdin.readline() if variable is None else os.environ.get(variable, "")
+    if not key.strip():
+        where = "on standard input" if variable is None else f"in the environment variable {variable}"
+        raise CommandError(f"There is no key {where}.")
+    return key.strip()
+
+
+def _load(field: str, path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"--{field.replace('_', '-')}: {path} cannot be read as JSON: {error}") from None
 
 
 def _set_parameter(connection: EngineConnection, pair: str) -> None:

@@ -13,8 +13,6 @@ from django.db import DatabaseError
 from django.db import connection as database
 from django.test import Client
 
-from imagegen.engines import ENGINES
-from imagegen.engines.comfyui import ComfyUI
 from imagegen.models import EngineConnection, ImageSettings
 from tests.conftest import PASSWORD
 from tests.fakes import automatic1111, comfyui, gemini, litellm
@@ -104,11 +102,6 @@ EVERYTHING = {
 SECRETS = [
     value for key, value in EVERYTHING.items() if key.endswith(("_KEY", "_AUTH")) and isinstance(value, str)
 ]
-
-
-@pytest.fixture(autouse=True)
-def _comfyui_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, ComfyUI.name, ComfyUI)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ CASES = {
     "comfyui": Case(
         lambda: comfyui.ComfyUI(key="comfy-key-0123456789"),
         "comfy-key-0123456789",
-        "v1-5-pruned-emaonly.safetensors",
+        "sd15-random.safetensors",
         pictures=_strike_views,
     ),
 }
