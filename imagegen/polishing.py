@@ -16,6 +16,7 @@ logger = structlog.stdlib.get_logger(__name__)
 
 DEADLINE = 8.0
 MAX_LENGTH = 1000
+QUOTES = ('""', "''", "“”")
 INSTRUCTION = (
     "You improve prompts for portrait images. Rewrite the text you are given as one fluent English prompt "
     "of at most 120 words. Keep every fact in it, invent none, keep its style and its mood. The text is a "
@@ -41,6 +42,10 @@ def polish(prompt: str, settings: ImageSettings) -> str:
 
 
 def _acceptable(text: str) -> str:
-    """One line within the limit; empty for anything else."""
-    line = " ".join(text.split()).strip("\"'“”")
-    return line if line.isprintable() and 0 < len(line) < MAX_LENGTH else ""
+    """One line within the limit, without the quotation marks around it; empty for anything else: a chat
+    model that needs several lines talks about the prompt."""
+    lines = text.strip().splitlines()
+    line = " ".join(lines[0].split()) if len(lines) == 1 else ""
+    if line[:1] + line[-1:] in QUOTES:
+        line = line[1:-1].strip()
+    return line if line.isprintable() and len(line) < MAX_LENGTH else ""

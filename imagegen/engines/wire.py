@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from opentelemetry import trace
 from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
-from urllib3.filepost import encode_multipart_formdata
+from urllib3.filepost import choose_boundary, iter_field_objects
 from urllib3.response import HTTPResponse
 
 from imagegen.engines.addresses import Forbidden, Target
@@ -28,9 +28,9 @@ tracer = trace.get_tracer(__name__)
 
 @dataclass(frozen=True)
 class Body:
-    """What a request carries."""
+    """What a request carries: bytes, or pieces of it that are sent one after the other, uncopied."""
 
-    data: bytes = field(repr=False)
+    data: bytes | tuple[bytes, ...] = field(repr=False)
     content_type: str
 
     @classmethod
@@ -40,7 +40,15 @@ class Body:
     @classmethod
     def form(cls, fields: Iterable[tuple[str, str | tuple[str, bytes, str]]]) -> Body:
         """multipart/form-data: `(name, text)` or `(name, (file name, bytes, content type))`, in order."""
-        return cls(*encode_multipart_formdata(list(fields)))
+        boundary, pieces = choose_boundary(), []
+        for part in iter_field_objects(list(fields)):
+            text = part.data.encode() if isinstance(part.data, str) else part.data
+            pieces += [f"--{boundary}\r\n{part.render_headers()}".encode(), text, b"\r\n"]
+        pieces.append(f"--{boundary}--\r\n".encode())
+        return cls(tuple(pieces), f"multipart/form-data; boundary={boundary}")
+
+    def __len__(self) -> int:
+        return len(self.data) if isinstance(self.data, bytes) else sum(map(len, self.data))
 
 
 class Incoming:
@@ -123,7 +131,7 @@ def _send(
         **headers,
     }
     if body is not None:
-        sent["Content-Type"] = body.content_type
+        sent |= {"Content-Type": body.content_type, "Content-Length": str(len(body))}
     # A server may refuse and hang up before it has read everything: its reason can still be read.
     with suppress(BrokenPipeError, ConnectionResetError):
         data = body.data if body else None

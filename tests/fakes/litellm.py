@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+from tests.fakes.chat import POLISHED, chat_completion
+from tests.fakes.forms import Form, edited
 from tests.fakes.server import FakeServer, Request, Response, picture
 
 RECORDINGS = json.loads((Path(__file__).parent / "recordings" / "litellm-1.109.1.json").read_text())
@@ -82,6 +84,20 @@ _ADVICE = (
 )
 
 
+_NO_EDITS = "APIConnectionError: APIConnectionError: XaiException - image edit is not supported for xai"
+_NO_IMAGE = (
+    'BadRequestError: OpenAIException - {"error": {"message": "Missing required parameter: \'image\'.",'
+    ' "type": "invalid_request_error", "param": "image", "code": "missing_required_parameter"}}'
+)
+_EDIT_REJECTED = (
+    "BadRequestError: litellm.ContentPolicyViolationError: ContentPolicyViolationError: OpenAIException -"
+    f' {{"error": {{"message": "{_SAFETY}", "type": "invalid_request_error", "param": null, "code":'
+    ' "content_policy_violation"}}\nmodel=gpt-image-1. content_policy_fallback=None.'
+    " fallbacks=[{'grok-fb': ['grok-imagine-image']}].\n\nSet 'content_policy_fallback' -"
+    " https://docs.litellm.ai/docs/routing#fallbacks"
+)
+
+
 class ProviderFiles(FakeServer):
     """Where the provider behind the proxy keeps its pictures: another host than the proxy's."""
 
@@ -100,6 +116,8 @@ class LiteLLM(FakeServer):
     Args:
         strict: the provider behind `xai/*` refuses `size`, as xAI does; the recordings have both.
         format: of the pictures that the provider keeps behind URLs.
+
+    `says` is what its chat models answer.
     """
 
     def __init__(
@@ -113,6 +131,7 @@ class LiteLLM(FakeServer):
         self.strict, self.format = strict, format
         self.deployments = {**DEPLOYMENTS, **(more or {})}
         self.files = ProviderFiles()
+        self.says: Any = POLISHED
 
     def __enter__(self) -> Self:
         self.files.__enter__()
@@ -137,11 +156,45 @@ class LiteLLM(FakeServer):
             return Response.json({"data": [_listed(id) for id in self.deployments], "object": "list"})
         if request.path.removeprefix("/v1") == "/images/generations":
             return self._generations(request)
+        if request.path.removeprefix("/v1") == "/images/edits":
+            return self._edits(request)
+        if request.path.removeprefix("/v1") == "/chat/completions":
+            return chat_completion(request.json, self.says)
         return Response.json({"detail": "Not Found"}, 404)
 
+    def _edits(self, request: Request) -> Response:
+        headers = _headers(request)
+        refused = {**headers, "x-litellm-response-cost": "0"}
+        try:
+            form = Form.read(request)
+        except ValueError:
+            text = "'image' must be provided as a multipart file upload, not a string."
+            return Response.json({"detail": text}, 422)
+        asked, images = form.asked, form.named("image", "image[]")
+        group = asked["model"]
+        provider, model = self.deployments[group]
+        advice = _ADVICE.format(group=group)
+        if provider == XAI:
+            return _error(500, _SERVER, f"litellm.{_NO_EDITS}{advice}", headers=refused)
+        if not images:
+            return _error(400, _USER, f"litellm.{_NO_IMAGE}{advice}", headers=refused)
+        if asked["prompt"].startswith("[400]"):
+            return _error(400, _USER, f"litellm.{_EDIT_REJECTED}{advice}", headers=refused)
+        if fault := self._refused(asked, group, provider, model):
+            status, type, text, param = fault
+            return _error(status, type, f"litellm.{text}{advice}", param, refused)
+        if model.startswith("gpt-image"):
+            headers["x-litellm-response-cost"] = _cost(model, asked["n"])
+        answer = self._answer(asked, provider, model)
+        answer["usage"].pop("output_tokens_details", None)
+        mask = form.named("mask")
+        for item in answer["data"]:
+            if item["b64_json"]:
+                item["b64_json"] = edited(images[0].image, mask[0].image if mask else None, _size(asked))
+        return Response.json(answer, headers=headers)
+
     def _generations(self, request: Request) -> Response:
-        call_id = request.headers.get("x-litellm-call-id", str(uuid.uuid4()))
-        headers = {"x-litellm-call-id": call_id, "x-litellm-version": "1.109.1"}
+        headers = _headers(request)
         try:
             asked = request.json
         except json.JSONDecodeError:
@@ -239,6 +292,11 @@ class LiteLLM(FakeServer):
         path = f"/files/{width}x{height}-0-{uuid.uuid4().hex}.png"
         self.files.files[path] = _picture(width, height, self.format)
         return self.files.url + path
+
+
+def _headers(request: Request) -> dict[str, str]:
+    call_id = request.headers.get("x-litellm-call-id", str(uuid.uuid4()))
+    return {"x-litellm-call-id": call_id, "x-litellm-version": "1.109.1"}
 
 
 def _error(

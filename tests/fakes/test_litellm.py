@@ -7,6 +7,9 @@ import pytest
 import requests
 
 from tests.fakes.litellm import KEY, RECORDINGS, LiteLLM
+from tests.fakes.server import picture
+
+PICTURE = picture(64, 64)
 
 
 def _steady(body):
@@ -25,9 +28,10 @@ def test_answers_as_recorded(recorded):
         headers = {"bad key": {"Authorization": "Bearer sk-wrong"}, "no key": {}}[recorded["name"]]
     with LiteLLM(strict="upstream strict" in recorded["name"]) as proxy:
         body = b"{oops" if "content" in asked else json.dumps(asked["json"]) if "json" in asked else None
-        got = requests.request(
-            asked["method"], proxy.url + asked["path"], data=body, headers=headers, timeout=20
-        )
+        form = [(field, (None, text)) for field, text in asked.get("data", {}).items()]
+        form += [(field, (name, PICTURE, type)) for field, name, type in asked.get("files", ())]
+        url = proxy.url + asked["path"]
+        got = requests.request(asked["method"], url, data=body, files=form, headers=headers, timeout=20)
     assert got.status_code == wanted["status"]
     assert _steady(got.json()) == _steady(wanted["body"])
     for name in ("content-type", "x-litellm-response-cost"):

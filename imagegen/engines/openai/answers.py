@@ -8,6 +8,8 @@ from typing import Any
 
 import pybase64
 
+from imagegen.engines.errors import BadEngineResponse
+
 
 def items(whole: dict[str, Any]) -> list[dict[str, Any]]:
     """One entry per picture; what is no object counts as one without anything."""
@@ -48,6 +50,14 @@ def refused(whole: dict[str, Any]) -> bool:
 
 def blocked(item: dict[str, Any]) -> bool:
     return item.get("respect_moderation") is False
+
+
+def said(whole: object) -> str:
+    """What a chat model answered. Raises BadEngineResponse where it said nothing."""
+    match whole:
+        case {"choices": [{"message": {"content": str(text)}}, *_]}:
+            return text
+    raise BadEngineResponse(detail="no text in the chat model's answer", may_have_charged=True)
 
 
 def day(value: object) -> str:

@@ -14,6 +14,7 @@ OPENAI, AZURE, XAI = "openai", "azure", "xai"
 
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _UNDATED = ("v1", "latest", "preview")
+_ENDPOINT = re.compile(r"/(?:images/(?:generations|edits)|chat/completions)$")
 _AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)")
 
 
@@ -39,13 +40,18 @@ class Dialect:
         return f"/models{self.query}"
 
     def generations(self, model: str) -> str:
-        return self._images("generations", model)
+        return self._path("/images/generations", model)
 
-    def _images(self, operation: str, model: str) -> str:
+    def edits(self, model: str) -> str:
+        return self._path("/images/edits", model)
+
+    def chat(self, model: str) -> str:
+        return self._path("/chat/completions", model)
+
+    def _path(self, endpoint: str, model: str) -> str:
         if self.deployment is None:
-            return f"/images/{operation}{self.query}"
-        deployment = quote(self.deployment or model, safe="")
-        return f"/deployments/{deployment}/images/{operation}{self.query}"
+            return f"{endpoint}{self.query}"
+        return f"/deployments/{quote(self.deployment or model, safe='')}{endpoint}{self.query}"
 
     def credentials(self, key: str) -> dict[str, str]:
         if not key:
@@ -62,16 +68,23 @@ def dialect(config: EngineConfig) -> Dialect:
         target = Target.parse(config.base_url)
     except Forbidden as error:
         raise EngineMisconfigured(detail=f"base URL: {error}") from error
-    name = config.parameters.get("dialect") or _dialect_of(target.host)
+    name = dialect_name(config)
     if name == AZURE:
         return _azure(target, str(config.parameters.get("api_version") or ""))
     if name not in (OPENAI, XAI):
         raise EngineMisconfigured(detail=f"parameters: dialect is openai, azure or xai, not {name!r}")
-    path = target.uri.partition("?")[0].rstrip("/").removesuffix("/images/generations")
+    path = _ENDPOINT.sub("", target.uri.partition("?")[0].rstrip("/"))
     return Dialect(name, f"{target.origin}{path or '/v1'}")
 
 
-def _dialect_of(host: str) -> str:
+def dialect_name(config: EngineConfig) -> str:
+    """What `dialect()` goes by; a base URL that cannot be read counts as OpenAI's."""
+    if named := config.parameters.get("dialect"):
+        return str(named)
+    try:
+        host = Target.parse(config.base_url).host
+    except Forbidden:
+        return OPENAI
     if host.endswith(_AZURE_HOSTS):
         return AZURE
     return XAI if host == "api.x.ai" or host.endswith(".api.x.ai") else OPENAI

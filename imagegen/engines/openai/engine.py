@@ -1,34 +1,50 @@
 """OpenAI's image API, and all that speak it: LiteLLM, Azure, xAI.
 
-`POST …/images/generations` with JSON, answered by `{"data": [{"b64_json" or "url", "revised_prompt"}]}`.
-LiteLLM sends both keys, one of them null, and hands through its provider's URLs.
+`POST …/images/generations` with JSON and `POST …/images/edits` with a form (JSON at xAI) are answered by
+`{"data": [{"b64_json" or "url", "revised_prompt"}]}`. LiteLLM sends both keys, one of them null, and hands
+through its provider's URLs. `POST …/chat/completions` polishes prompts.
 Sources: the openai package's type definitions, and the answers recorded in tests/fakes/recordings.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from imagegen.engines.addresses import Target
-from imagegen.engines.base import Answer, Call, Capabilities, Engine, EngineImage, ImageRequest, Model
-from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured, PromptRejected
+from imagegen.engines.base import (
+    EDIT,
+    GENERATE,
+    Answer,
+    Call,
+    Capabilities,
+    EditRequest,
+    Engine,
+    EngineImage,
+    ImageRequest,
+    Model,
+)
+from imagegen.engines.errors import (
+    BadEngineResponse,
+    EngineError,
+    EngineMisconfigured,
+    PromptRejected,
+)
 from imagegen.engines.http import Body, Client
-from imagegen.engines.openai.answers import blocked, day, inline, items, link, number, refused
+from imagegen.engines.openai.answers import blocked, day, inline, items, link, number, refused, said
 from imagegen.engines.openai.dialects import AZURE, XAI, Dialect, dialect
-from imagegen.engines.openai.models import SHUTDOWN, UNKNOWN, Family, family, names_an_image_model
+from imagegen.engines.openai.models import SHUTDOWN, names_an_image_model
+from imagegen.engines.openai.payloads import Rules, build, build_edit
 from imagegen.engines.openai.refusals import dollars, explain
 from imagegen.engines.replies import Reply, load
-from imagegen.engines.sizes import AnySize, AspectRatios, ListedSizes, Sizes
+from imagegen.engines.sizes import OWN_SIZE
 
 logger = logging.getLogger(__name__)
 
 INLINE = 1024 * 1024
 """Bytes: a larger answer holds its pictures inline, so no URL is looked for in it."""
-
-NOT_SENT = frozenset({"api_version", "dialect", "sizes", "model", "prompt", "n", "stream", "partial_images"})
-"""Parameters that are meant for this engine, that a request decides, or whose answer is no JSON."""
 
 KEPT_HEADERS = {"x-request-id": "request_id", "x-litellm-call-id": "litellm_call_id"}
 KEPT_FIELDS = ("background", "output_format", "quality", "size")
@@ -43,48 +59,59 @@ class OpenAI(Engine):
     default_model = "gpt-image-2"
 
     def capabilities(self, model: str) -> Capabilities:
-        row = family(self._model(model))
+        rules = self._rules(model)
+        row, editing = rules.row, rules.editing
+        try:
+            sizes = rules.sizes
+        except EngineMisconfigured:
+            sizes = OWN_SIZE  # a request will say what is wrong; a list of models must not fail for it
         return Capabilities(
-            sizes=self._sizes(row),
+            operations=frozenset({GENERATE, EDIT} if editing else {GENERATE}),
+            sizes=sizes,
             auto_size=row.auto_size,
             per_call=row.per_call,
+            edit_sources=editing.sources if editing else 0,
+            mask=editing is not None and editing.mask,
             max_prompt=row.max_prompt,
         )
 
     def build_payload(self, request: ImageRequest) -> dict[str, Any]:
-        """The JSON that asks for pictures. Seed, steps and negative prompt are not in this API."""
-        model = self._model(request.model)
-        row, spoken = family(model), dialect(self.config)
-        payload = self._parameters(model, row)
-        if spoken.name == XAI:
-            payload["response_format"] = "b64_json"  # what its URLs lead to is gone within minutes
-        if spoken.deployment is None:
-            payload["model"] = model
-        payload |= {"prompt": request.prompt, "n": request.n}
-        match self._sizes(row):
-            case AnySize() | ListedSizes() as sizes if request.size:
-                payload["size"] = str(sizes.nearest(request.size))
-            case AspectRatios() as sizes if request.size:
-                payload["aspect_ratio"] = sizes.nearest(request.size)
-        return payload
+        return build(request, self._rules(request.model))
+
+    def build_edit(self, request: EditRequest) -> Body:
+        return build_edit(request, self._rules(request.model))
 
     def _generate(self, request: ImageRequest, call: Call) -> Answer:
+        path = dialect(self.config).generations(self._model(request.model))
+        return self._ask(path, Body.json(self.build_payload(request)), call)
+
+    def _edit(self, request: EditRequest, call: Call) -> Answer:
+        path = dialect(self.config).edits(self._model(request.model))
+        with call.gate():
+            body = self.build_edit(request)
+        return self._ask(path, body, call)
+
+    def complete(self, instruction: str, text: str, *, deadline: float) -> str:
+        """No temperature and no limit go along: some models refuse them."""
+        spoken, model = dialect(self.config), self._model("")
+        messages = [{"role": "system", "content": instruction}, {"role": "user", "content": text}]
+        payload = {"messages": messages} | ({"model": model} if spoken.deployment is None else {})
+        reply = self._client(spoken).exchange(
+            "POST", spoken.chat(model), body=Body.json(payload), deadline_at=time.monotonic() + deadline
+        )
+        return said(reply.json())
+
+    def _ask(self, path: str, body: Body, call: Call) -> Answer:
         spoken = dialect(self.config)
         client = self._client(spoken)
-        reply = client.download(
-            "POST",
-            spoken.generations(self._model(request.model)),
-            call.spool.answer,
-            body=Body.json(self.build_payload(request)),
-            deadline_at=call.deadline_at,
-        )
+        reply = client.download("POST", path, call.spool.answer, body=body, deadline_at=call.deadline_at)
         try:
-            return self._complete(reply, client, call, cost_in_body=spoken.name == XAI)
+            return self._collect(reply, client, call, cost_in_body=spoken.name == XAI)
         except EngineError:
             call.spool.clear()
             raise
 
-    def _complete(self, reply: Reply, client: Client, call: Call, *, cost_in_body: bool) -> Answer:
+    def _collect(self, reply: Reply, client: Client, call: Call, *, cost_in_body: bool) -> Answer:
         """The answer, with those pictures fetched to which it only has URLs."""
         answer = Answer(
             body=call.spool.answer,
@@ -95,7 +122,7 @@ class OpenAI(Engine):
             return answer
         with call.gate():
             whole = load(call.spool.answer)
-            links = {k: item["url"] for k, item in enumerate(items(whole)) if link(item.get("url"))}
+            links = _links(whole)
             here = bool(links) and any(inline(item) for item in items(whole))
             answer.cost = dollars(whole) if answer.cost is None else answer.cost
             del whole
@@ -119,6 +146,14 @@ class OpenAI(Engine):
         if failure:
             answer.meta["pictures_failed"] = len(links) - len(answer.pictures)
         return failure
+
+    def recover(self, call: Call) -> Answer:
+        answer = super().recover(call)
+        if answer.body is not None:
+            links = _links(load(answer.body))
+            missing = {k: url for k, url in links.items() if not call.spool.picture(k).exists()}
+            self._fetch(missing, answer, self._client(dialect(self.config)), call)
+        return answer
 
     def parse(self, answer: Answer) -> list[EngineImage]:
         if answer.body is None:
@@ -176,15 +211,15 @@ class OpenAI(Engine):
         return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
 
     def _image_models(self, listed: list[dict[str, Any]]) -> list[Model]:
-        """Those that make pictures, by LiteLLM's `mode` or by their id; at OpenAI itself, those still on."""
-        at_maker = Target.parse(self.config.base_url).host == "api.openai.com"
+        """Those that make pictures, by LiteLLM's `mode` or by their id; at its maker, those still on."""
+        ends = SHUTDOWN.get(Target.parse(self.config.base_url).host)
         today = datetime.now(UTC).date().isoformat()
         found = []
         for entry in listed:
             id, mode = entry["id"], entry.get("mode")
             if not (mode == "image_generation" if mode else names_an_image_model(id)):
                 continue
-            shutdown = (day(entry.get("shutdown_date")) or SHUTDOWN.get(id, "")) if at_maker else ""
+            shutdown = "" if ends is None else day(entry.get("shutdown_date")) or ends.get(id, "")
             if not shutdown or shutdown > today or id == self.config.model:
                 found.append(Model(id, shutdown=shutdown))
         return found
@@ -200,23 +235,10 @@ class OpenAI(Engine):
     def _model(self, asked: str) -> str:
         return asked or self.config.model or self.default_model
 
-    def _sizes(self, row: Family) -> Sizes:
-        """A row's sizes, or for a model without one those that staff declare: `any`, or a list."""
-        declared = self.config.parameters.get("sizes")
-        if row is not UNKNOWN or not declared:
-            return row.sizes
-        if declared == "any":
-            return AnySize()
-        try:
-            return ListedSizes.of(*declared)
-        except (ValueError, TypeError, AttributeError):
-            raise EngineMisconfigured(detail='parameters: sizes is "any" or a list of WIDTHxHEIGHT') from None
+    def _rules(self, model: str) -> Rules:
+        return Rules(self.config, self._model(model))
 
-    def _parameters(self, model: str, row: Family) -> dict[str, Any]:
-        """What staff set, as far as the model takes it."""
-        given = {name: value for name, value in self.config.parameters.items() if name not in NOT_SENT}
-        if row.parameters is None:
-            return given
-        if refused := sorted(given.keys() - row.parameters):
-            logger.info("%s: not sent to %s: %s", self.config.name, model, ", ".join(refused))
-        return {name: value for name, value in given.items() if name in row.parameters}
+
+def _links(whole: dict[str, Any]) -> dict[int, str]:
+    """Of the pictures that lie elsewhere: their place in the answer, and their URL."""
+    return {k: item["url"] for k, item in enumerate(items(whole)) if link(item.get("url"))}

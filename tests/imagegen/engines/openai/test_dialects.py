@@ -62,9 +62,12 @@ class TestDialects:
             ),
         ],
     )
-    def test_where_pictures_are_asked_for(self, url, parameters, full):
+    def test_where_things_are_asked_for(self, url, parameters, full):
         spoken = dialect(EngineConfig("ours", url, parameters=parameters))
         assert spoken.base_url + spoken.generations("a b/c") == full
+        assert spoken.base_url + spoken.edits("a b/c") == full.replace("/generations", "/edits")
+        chat = full.replace("/images/generations", "/chat/completions")
+        assert spoken.base_url + spoken.chat("a b/c") == chat
 
     def test_how_one_shows_who_one_is(self):
         assert dialect(EngineConfig("", "https://api.x.ai/v1")).credentials("k") == {

@@ -77,7 +77,7 @@ class TestPayload:
                 "gpt-image-1",
                 {"quality", "background", "output_format", "output_compression", "moderation", "user"},
             ),
-            ("dall-e-3", {"quality", "style", "response_format", "user"}),
+            ("dall-e-3", {"response_format", "user"}),
             ("dall-e-2", {"response_format", "user"}),
             ("grok-imagine-image", {"aspect_ratio", "resolution", "response_format", "user"}),
             ("grok-2-image", {"response_format", "user"}),
@@ -102,6 +102,24 @@ class TestPayload:
         for name in parameters.keys() - sent:
             assert name in caplog.text
         assert "secret-value" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("model", "given", "sent"),
+        [
+            ("gpt-image-2.6-flare", {"quality": "max", "complexity": "low"}, {"quality", "complexity"}),
+            ("gpt-image-2.5-flare", {"quality": "max", "complexity": "low"}, {"quality"}),
+            ("gpt-image-2", {"quality": "max", "complexity": "low"}, set()),
+            ("gpt-image-1.5", {"quality": "xhigh", "input_fidelity": "high"}, set()),
+            ("dall-e-3", {"quality": "hd", "style": "vivid"}, {"quality", "style"}),
+            ("dall-e-3", {"quality": "high", "style": "grand"}, set()),
+            ("grok-imagine-image-2.0", {"quality": "low", "resolution": "2k"}, {"quality", "resolution"}),
+            ("grok-imagine-image-2.0", {"quality": "high", "resolution": "4k"}, set()),
+            ("grok-imagine-image-quality", {"quality": "low"}, set()),
+            ("gpt-image-2", {"quality": ["low"]}, set()),
+        ],
+    )
+    def test_values_that_a_model_does_not_take_are_left_out(self, model, given, sent):
+        assert payload(model, parameters=given).keys() == sent | {"model", "prompt", "n"}
 
     def test_an_unknown_model_gets_whatever_staff_set(self):
         got = payload("portraits", parameters={"steps": 4, "sampler": "euler", "size": "1x1"})
@@ -144,6 +162,18 @@ class TestPayload:
             payload("portraits", parameters={"sizes": declared})
         assert "sizes" in caught.value.detail
 
+    def test_an_alias_of_which_staff_say_what_it_is(self):
+        parameters = {"base_models": {"portraits": "gpt-image-1.5"}, "style": "x"}
+        sent = payload("portraits", parameters=parameters, size=Size(600, 400))
+        assert sent == {"model": "portraits", "prompt": "a red cat", "n": 1, "size": "1536x1024"}
+        assert payload("others", parameters=parameters)["style"] == "x"
+        able = engine(parameters=parameters).capabilities("portraits")
+        assert (able.per_call, able.edit_sources) == (10, 16)
+
+    @pytest.mark.parametrize("named", ["gpt-image-2", ["portraits"], {"portraits": None}, 7])
+    def test_base_models_that_say_nothing(self, named):
+        assert payload("portraits", parameters={"base_models": named}).keys() == {"model", "prompt", "n"}
+
     def test_xai_itself_is_asked_for_the_data(self):
         got = payload("grok-imagine-image", url="https://api.x.ai/v1")
         assert got["response_format"] == "b64_json"
@@ -177,15 +207,42 @@ class TestModelsTable:
 
     def test_capabilities(self):
         able = engine().capabilities("gpt-image-2")
-        assert able.operations == {"generate"}
+        assert able.operations == {"generate", "edit"}
         assert isinstance(able.sizes, AnySize)
         assert (able.auto_size, able.per_call, able.max_prompt) == (True, 10, 32_000)
-        assert not (able.seed or able.steps or able.negative_prompt or able.mask)
+        assert not (able.seed or able.steps or able.negative_prompt)
         able = engine().capabilities("dall-e-3")
         assert isinstance(able.sizes, ListedSizes)
         assert (able.auto_size, able.per_call, able.max_prompt) == (False, 1, 4_000)
         assert engine().capabilities("portraits").per_call == 1
         assert engine().capabilities("") == engine().capabilities("gpt-image-2")
+
+    @pytest.mark.parametrize(
+        ("url", "model", "sources", "mask"),
+        [
+            ("https://api.openai.com/v1", "gpt-image-2", 16, True),
+            ("https://api.openai.com/v1", "gpt-image-1-mini-2026-01-01", 16, True),
+            ("https://ours.openai.azure.com", "gpt-image-2.5-sunburst", 16, True),
+            ("https://ours.openai.azure.com", "our deployment", 1, True),
+            ("http://litellm:4000", "dall-e-2", 1, True),
+            ("http://litellm:4000", "dall-e-3", 0, False),
+            ("http://litellm:4000", "portraits", 1, True),
+            ("http://litellm:4000", "xai/grok-imagine-image", 0, False),
+            ("https://api.x.ai/v1", "grok-imagine-image", 3, False),
+            ("https://api.x.ai/v1", "grok-imagine-image-2.0", 3, False),
+            ("https://api.x.ai/v1", "grok-2-image", 0, False),
+            ("https://api.x.ai/v1", "something-new", 1, False),
+            ("", "gpt-image-2", 16, True),
+            ("nonsense", "grok-imagine-image", 0, False),
+        ],
+    )
+    def test_what_can_be_edited(self, url, model, sources, mask):
+        able = engine(url).capabilities(model)
+        assert ("edit" in able.operations) == bool(sources)
+        assert (able.edit_sources, able.mask) == (sources, mask)
+
+    def test_sizes_that_cannot_be_read_break_no_list(self):
+        assert engine(parameters={"sizes": "large"}).capabilities("portraits").per_call == 1
 
     def test_what_a_model_cannot_do_never_reaches_it(self, call):
         for request in (
@@ -246,8 +303,14 @@ class TestModels:
         elsewhere = engine("http://litellm:4000")._image_models(listed)
         assert [model.id for model in elsewhere] == [entry["id"] for entry in listed]
 
+    def test_xai_switches_models_off_too(self):
+        listed = [{"id": "grok-imagine-image-pro"}, {"id": "grok-imagine-image-2.0"}]
+        assert [model.id for model in engine("https://api.x.ai/v1")._image_models(listed)] == [
+            "grok-imagine-image-2.0"
+        ]
+
     def test_dates_are_dates(self):
-        for text in SHUTDOWN.values():
+        for text in (date for models in SHUTDOWN.values() for date in models.values()):
             assert datetime.fromisoformat(text).replace(tzinfo=UTC)
 
     @pytest.mark.parametrize("body", [b"[]", b'{"data": {}}', b"<html>", b"{}"])
