@@ -234,7 +234,7 @@ class Engine(ABC):
     def capabilities(self, model: str) -> Capabilities:
         """What `model` can do, from what is known without asking the server."""
 
-    @classmethod
+    @classmethod  # noqa: B027 - most engines run no workflow
     def check_workflow(cls, workflow: Workflow) -> None:
         """Look a workflow over before it is stored. Raises ValueError with a sentence for staff."""
 

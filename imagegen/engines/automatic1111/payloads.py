@@ -12,11 +12,12 @@ from io import BytesIO
 from typing import Any
 
 import pybase64
-from PIL import Image, ImageChops
+from PIL import Image
 
 from imagegen.engines.automatic1111 import sampling
 from imagegen.engines.base import EditRequest, EngineConfig, ImageRequest
-from imagegen.engines.errors import BadEngineResponse, EngineMisconfigured
+from imagegen.engines.errors import EngineMisconfigured
+from imagegen.engines.masks import open_source, where_changed
 from imagegen.engines.sizes import AnySize, Size
 
 SIZES = AnySize(multiple=8)
@@ -112,38 +113,22 @@ def _sources(request: EditRequest) -> dict[str, Any]:
 def _source_size(request: EditRequest) -> Size | None:
     if not request.images:
         return None
-    size = Size(*_open(request.images[0]).size)
+    size = Size(*open_source(request.images[0]).size)
     shrink = min(1.0, math.sqrt(EDIT_PIXELS / size.pixels))
     return Size(round(size.width * shrink), round(size.height * shrink))
 
 
 def white_where_edited(mask: bytes) -> bytes:
-    """A mask as a grey PNG that is white where the picture is to change.
-
-    A mask with transparency says it the way of OpenAI's API: transparent is what changes. These servers
-    would read its alpha the other way round.
-    """
-    image = _open(mask)
-    if image.has_transparency_data:
-        return _png(ImageChops.invert(image.convert("RGBA").getchannel("A")))
-    return _png(image.convert("L"))
+    """A mask as a grey PNG. These servers would read its alpha the other way round."""
+    return _png(where_changed(mask))
 
 
 def _readable(picture: bytes) -> bytes:
     """PNG or JPEG: stable-diffusion.cpp passes over a source that it cannot read, without a word."""
-    image = _open(picture)
+    image = open_source(picture)
     if image.format in ("PNG", "JPEG"):
         return picture
     return _png(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-
-
-def _open(picture: bytes) -> Image.Image:
-    try:
-        return Image.open(BytesIO(picture))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise BadEngineResponse(
-            "A source picture cannot be read.", detail=f"a source picture cannot be read: {error}"
-        ) from None
 
 
 def _png(image: Image.Image) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from imagegen.engines.errors import Unsupported
+from imagegen.engines.masks import open_source, where_changed
 from imagegen.engines.sizes import Size
 
 CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -35,7 +36,7 @@ class Upload:
 
 def upload(data: bytes) -> Upload:
     """Raises Unsupported for what is none of the formats that a source may have."""
-    with _opened(data) as image:
+    with open_source(data) as image:
         format = image.format or ""
     if format not in CONTENT_TYPES:
         raise Unsupported("A source picture has a format that this engine does not take.")
@@ -44,7 +45,7 @@ def upload(data: bytes) -> Upload:
 
 def size_of(data: bytes) -> Size:
     """Read from the header alone. Raises Unsupported."""
-    with _opened(data) as image:
+    with open_source(data) as image:
         return Size(*image.size)
 
 
@@ -53,18 +54,9 @@ def mask(data: bytes) -> Upload:
     transparent, elsewhere black and opaque. LoadImageMask reads one channel, red or alpha; LoadImage
     takes the transparency.
 
-    In the given mask that place is what is transparent; in one without transparency, what is white.
     Raises Unsupported for what is no picture.
     """
-    try:
-        with _opened(data) as image:
-            image.load()
-            alpha = image.convert("RGBA").getchannel("A")
-            if alpha.getextrema()[0] == 255:
-                return _png(image.convert("L"))
-            return _png(alpha.point(lambda value: 255 - value))
-    except OSError as error:
-        raise Unsupported("The mask is no picture that can be read.") from error
+    return _png(where_changed(data))
 
 
 def whole(size: Size) -> Upload:
@@ -77,10 +69,3 @@ def _png(changing: Image.Image) -> Upload:
     buffer = io.BytesIO()
     Image.merge("RGBA", (changing, changing, changing, keeping)).save(buffer, "PNG", compress_level=1)
     return Upload(buffer.getvalue(), ".png", "image/png")
-
-
-def _opened(data: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise Unsupported("A source is no picture that can be read.") from error

@@ -16,9 +16,11 @@ import pybase64
 from PIL import Image, ImageChops
 
 from imagegen.engines.errors import Unsupported
+from imagegen.engines.masks import OPAQUE, open_source, where_changed
 
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
-OPAQUE, HALF = 255, 128
+
+HALF = 128
 
 FormField = tuple[str, str | tuple[str, bytes, str]]
 
@@ -45,7 +47,7 @@ def read_source(data: bytes, formats: Collection[str]) -> Source:
     """The picture as it is where its format is among `formats`; else as JPEG, or PNG where it has
     transparency or JPEG is not taken either. Raises Unsupported for what is no picture.
     """
-    image = _open(data)
+    image = open_source(data)
     format = image.format or ""
     if format in formats:
         return Source(data, format)
@@ -59,16 +61,15 @@ def read_mask(mask: bytes, first: bytes) -> Source:
     """A mask as the API reads it: an RGBA PNG of the first picture's size, transparent where the picture
     may change.
 
-    A mask with transparency means that already. In one without, white is what changes and black is kept.
     Half and more counts as whole: what the API does with values in between is not said. The mask's
     colours say nothing and are left out, so that it stays far below the 4 MB that are taken.
 
     Raises Unsupported for another size and for what is no picture.
     """
-    image = _open(mask)
-    if image.size != _open(first).size:
+    image = open_source(mask)
+    if image.size != open_source(first).size:
         raise Unsupported("The mask must have the size of the first picture.")
-    kept = _alpha(image) or ImageChops.invert(image.convert("L"))
+    kept = ImageChops.invert(where_changed(mask))
     black = Image.new("L", image.size)
     kept = kept.point(lambda value: OPAQUE if value >= HALF else 0)
     return Source(_encoded(Image.merge("RGBA", (black, black, black, kept)), "PNG"), "PNG")
@@ -104,22 +105,6 @@ def _strings(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from ((field, text) for item in value for field, text in _strings({f"{name}[]": item}))
             case _:
                 yield name, str(value)
-
-
-def _alpha(image: Image.Image) -> Image.Image | None:
-    """The alpha channel; None where there is none, or nothing in it."""
-    if not image.has_transparency_data:
-        return None
-    alpha = image.convert("RGBA").getchannel("A")
-    return alpha if alpha.getextrema() != (OPAQUE, OPAQUE) else None
-
-
-def _open(data: bytes) -> Image.Image:
-    """The header only."""
-    try:
-        return Image.open(io.BytesIO(data), formats=list(SUFFIXES))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise Unsupported("A source is no picture that can be read.") from error
 
 
 def _encoded(image: Image.Image, format: str, **options: Any) -> bytes:

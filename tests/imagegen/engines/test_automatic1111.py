@@ -283,7 +283,7 @@ class TestPayload:
         assert (sent["width"], sent["height"]) == size
 
     def test_a_source_that_is_no_picture(self):
-        with pytest.raises(BadEngineResponse, match="source"):
+        with pytest.raises(Unsupported, match="source"):
             engine().build_payload(EditRequest("x", images=[b"hello"]))
 
 

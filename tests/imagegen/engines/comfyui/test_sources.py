@@ -82,5 +82,5 @@ def test_half_a_mask():
 
 
 def test_another_format():
-    with pytest.raises(Unsupported, match="format"):
+    with pytest.raises(Unsupported, match="no picture"):
         sources.upload(picture(8, 8, "TIFF"))
