@@ -7,13 +7,15 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from imagegen.access.schema import SAID
+from imagegen.engines.errors import EngineUnavailable
 from portraits.prompt import SELECTIONS
 from portraits.selections import MAX_ITEMS, Selection
 from portraits.serializers import PortraitError
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
     OpenApiParameter.HEADER,
     description="Up to 255 visible ASCII characters. The same key and body give the same answer.",
 )
@@ -34,6 +36,29 @@ SELECTIONS_EXAMPLE = OpenApiExample(
     },
     request_only=True,
 )
+ANSWER_EXAMPLE = OpenApiExample(
+    "A portrait",
+    {
+        "portrait": {
+            "imageUrl": "/api/mind/storage/temp/2026-04-30_a1b2c3d4e5f6g7h8.png",
+            "imageBase64": "iVBORw0KGgoAAAANSUhEUgAA…",
+            "prompt": "A cheerful watercolor portrait of a pixie at the edge of a glowing enchanted forest",
+        }
+    },
+    response_only=True,
+    status_codes=["200"],
+)
+PROMPT_EXAMPLE = OpenApiExample(
+    "A prompt",
+    {
+        "portrait": {
+            "prompt": "A cheerful watercolor portrait of a pixie at the edge of a glowing enchanted forest, "
+            "painted in soft, translucent washes, framed from the shoulders up."
+        }
+    },
+    response_only=True,
+    status_codes=["200"],
+)
 _MEANING = {
     400: "Missing, empty or bad input; `error` names the field and the rule.",
     403: "No credentials, bad or expired ones, no permission, or generation is switched off.",
@@ -46,12 +71,23 @@ _MEANING = {
     500: "The engine failed, timed out, or refused the prompt; or a fault of ours. `error` says which.",
     503: "Too much is waiting already; see Retry-After.",
 }
+_SAID = {
+    **SAID,
+    400: ("prompt: This field is required.", "invalid: prompt: This field is required."),
+    500: (EngineUnavailable.default_message, EngineUnavailable.code),
+}
 
 
 def errors(*statuses: int) -> dict[int, OpenApiResponse]:
     return {
-        status: OpenApiResponse(PortraitError, description=_MEANING[status]) for status in sorted(statuses)
+        status: OpenApiResponse(PortraitError, _MEANING[status], [_error_example(*_SAID[status])])
+        for status in sorted(statuses)
     }
+
+
+def _error_example(error: str, details: str) -> OpenApiExample:
+    body = {"error": error, "details": details, "txId": "4bf92f3577b34da6a3ce929d0e0e4736"}
+    return OpenApiExample(details.partition(":")[0], body)
 
 
 def selections_schema() -> dict[str, Any]:
@@ -59,7 +95,10 @@ def selections_schema() -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {name: _field_schema(selection) for name, selection in SELECTIONS.items()},
-        "anyOf": [{"required": ["subject"]}, {"required": ["style"]}],
+        "anyOf": [
+            {"required": [name], "properties": {name: {"type": "string", "pattern": r"\S"}}}
+            for name in ("subject", "style")
+        ],
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pybase64
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +17,7 @@ from imagegen import idempotency
 from imagegen.access.errors import ExceptionHandler
 from imagegen.access.gate import GatedAPIView
 from imagegen.access.permissions import CanGenerateImages, signed_in
+from imagegen.access.strict import refuse_unstorable_beside
 from imagegen.errors import Disabled
 from imagegen.generation import Order, generate
 from imagegen.models import Generation, ImageFile, ImageSettings
@@ -48,7 +49,7 @@ class PortraitView(PortraitsAPIView):
         ),
         tags=["portraits"],
         request=PortraitRequest,
-        examples=[schema.PORTRAIT_EXAMPLE],
+        examples=[schema.PORTRAIT_EXAMPLE, schema.ANSWER_EXAMPLE],
         parameters=[schema.IDEMPOTENCY_KEY],
         responses={200: PortraitResponse, **schema.errors(400, 403, 405, 409, 413, 422, 429, 500, 503)},
     )
@@ -88,13 +89,14 @@ class PortraitPromptView(PortraitsAPIView):
         ),
         tags=["portraits"],
         request={"application/json": schema.selections_schema()},
-        examples=[schema.SELECTIONS_EXAMPLE],
+        examples=[schema.SELECTIONS_EXAMPLE, schema.PROMPT_EXAMPLE],
         responses={200: PortraitPromptResponse, **schema.errors(400, 403, 405, 413, 429)},
     )
     def post(self, request: Request) -> Response:
         current = _prompt_settings()
         if not isinstance(request.data, dict):
             raise ValidationError("The body must be a JSON object.")
+        refuse_unstorable_beside(SELECTIONS, request.data)
         try:
             prompt = build(validate(request.data))
         except SelectionError as error:
@@ -104,6 +106,7 @@ class PortraitPromptView(PortraitsAPIView):
     @extend_schema(
         operation_id="listPortraitSelections",
         summary="List the selections a prompt is built from",
+        description="Each field with its label and its choices, for a form to be made of.",
         tags=["portraits"],
         responses={200: schema.choices_schema(), **schema.errors(403, 405, 429)},
     )
@@ -140,8 +143,8 @@ class TempStorageView(PortraitsAPIView):
         parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH)],
         responses={
             **schema.PNG,
-            304: None,
-            416: None,
+            304: OpenApiResponse(description="Not modified: what you have is right."),
+            416: OpenApiResponse(description="The range lies beyond the end."),
             **schema.errors(403, 404, 405, 429),
         },
     )

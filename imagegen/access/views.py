@@ -43,15 +43,20 @@ WHO_EXAMPLE = OpenApiExample(
 )
 
 
-class OpenView(GatedAPIView):
-    """Needs no credentials in the header or cookie: they are in the body."""
+MAX_BODY_BYTES = 64 * 1024
+"""Anybody may send these bodies, and nobody has a use for larger ones."""
 
+
+class OpenView(GatedAPIView):
+    # No docstring: the API's description would show it. Credentials are in the body.
     authentication_classes = []
     permission_classes = [AllowAny]
+    max_body_bytes = MAX_BODY_BYTES
 
 
 class TokenView(OpenView):
     @extend_schema(
+        operation_id="logIn",
         tags=TAGS,
         summary="Log in: an access and a refresh token",
         request=CredentialsSerializer,
@@ -66,6 +71,7 @@ class TokenView(OpenView):
 
 class TokenRefreshView(OpenView):
     @extend_schema(
+        operation_id="refreshTokens",
         tags=TAGS,
         summary="The next pair of tokens",
         description="A refresh token works once. The new one replaces it.",
@@ -78,6 +84,7 @@ class TokenRefreshView(OpenView):
 
 class LogoutView(OpenView):
     @extend_schema(
+        operation_id="logOut",
         tags=TAGS,
         summary="Log out: end a refresh token",
         description="Access tokens made from it last until they expire. An ended refresh token is 401.",
@@ -92,17 +99,20 @@ class LogoutView(OpenView):
 class SessionView(GatedAPIView):
     """A login must not depend on an older session, and a logout succeeds for whom nobody is logged in."""
 
+    max_body_bytes = MAX_BODY_BYTES
+
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [] if self._is("POST") else super().get_authenticators()
 
     def get_permissions(self) -> Sequence[Any]:
-        return super().get_permissions() if self._is("GET") else [AllowAny()]
+        return super().get_permissions() if self._is("GET", "HEAD") else [AllowAny()]
 
-    def _is(self, method: str) -> bool:
+    def _is(self, *methods: str) -> bool:
         request = self.request  # None while the API's description is made
-        return request is not None and request.method == method
+        return request is not None and request.method in methods
 
     @extend_schema(
+        operation_id="whoAmI",
         tags=TAGS,
         summary="Who am I",
         description="Also sets the CSRF cookie.",
@@ -114,6 +124,7 @@ class SessionView(GatedAPIView):
         return _introduce(request.user)
 
     @extend_schema(
+        operation_id="logBrowserIn",
         tags=TAGS,
         summary="Log a browser in",
         description="Sets the session cookie and the CSRF cookie.",
@@ -129,6 +140,7 @@ class SessionView(GatedAPIView):
         return _introduce(user)
 
     @extend_schema(
+        operation_id="logBrowserOut",
         tags=TAGS,
         summary="Log a browser out",
         description="Also for a browser that is not logged in.",
@@ -142,8 +154,10 @@ class SessionView(GatedAPIView):
 
 class KeysView(GatedAPIView):
     permission_classes = [IsAuthenticated, KeysDoNotBreed]
+    max_body_bytes = MAX_BODY_BYTES
 
     @extend_schema(
+        operation_id="listKeys",
         tags=TAGS,
         summary="Your API keys",
         responses={200: KeySerializer(many=True)} | errors(401, 403, 429),
@@ -152,6 +166,7 @@ class KeysView(GatedAPIView):
         return Response(KeySerializer(ApiKey.objects.of(request.user), many=True).data)
 
     @extend_schema(
+        operation_id="createKey",
         tags=TAGS,
         summary="Make an API key",
         description="The key is shown in this answer alone. An API key cannot make another.",
@@ -173,6 +188,7 @@ class KeyView(GatedAPIView):
     permission_classes = [IsAuthenticated, KeysDoNotBreed]
 
     @extend_schema(
+        operation_id="revokeKey",
         tags=TAGS,
         summary="Revoke an API key",
         request=None,

@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from imagegen import idempotency
 from imagegen.access.permissions import CanGenerateImages, signed_in
-from imagegen.access.schema import ErrorSerializer, errors
+from imagegen.access.schema import errors
 from imagegen.access.strict import StrictCharField
 from imagegen.api import schema
 from imagegen.api.serializers import GeneratedImage, GenerationRequest
@@ -91,17 +91,12 @@ class EditView(ImagesAPIView):
         ),
         tags=["images"],
         request=EditBody,
-        examples=schema.EDIT_EXAMPLES,
+        examples=[*schema.EDIT_EXAMPLES, schema.PICTURE_EXAMPLE],
         parameters=[schema.IDEMPOTENCY_KEY, schema.IMAGES_FAILED],
         responses=schema.merged(
             {200: GeneratedImage(many=True)},
-            errors(401, 403, 404, 405, 409, 413, 415, 422, 429, 503),
-            {
-                400: OpenApiResponse(
-                    ErrorSerializer, description="Invalid parameters, or editing failed: see `code`."
-                ),
-                500: OpenApiResponse(ErrorSerializer, description="A fault of ours."),
-            },
+            schema.not_delivered("Invalid parameters, or editing failed: see `code`."),
+            errors(401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503),
         ),
     )
     def post(self, request: Request) -> Response:

@@ -112,6 +112,9 @@ PICTURE = {(200, media_type): OpenApiTypes.BINARY for media_type in ("image/png"
 PARTIAL_PICTURE = {
     (206, media_type): OpenApiTypes.BINARY for media_type in ("image/png", "image/jpeg", "image/webp")
 }
+THUMBNAIL = {(200, "image/webp"): OpenApiTypes.BINARY}
+AT_S3 = {302: OpenApiResponse(description="The bytes are at this URL, for a short while.")}
+NO_CONTENT = {204: OpenApiResponse(description="Deleted.")}
 NOT_MODIFIED = {304: OpenApiResponse(description="Not modified: what you have is right.")}
 RANGE_BEYOND = {416: OpenApiResponse(description="The range lies beyond the end.")}
 

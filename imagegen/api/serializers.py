@@ -135,7 +135,11 @@ class FileMetadata(GeneratedImage):
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
     def get_links(self, file: ImageFile) -> dict[str, str]:
-        return {"self": reverse("file", args=[file.pk]), "content": content_url(file)}
+        return {
+            "self": reverse("file", args=[file.pk]),
+            "content": content_url(file),
+            "thumbnail": reverse("file-thumbnail", args=[file.pk]),
+        }
 
 
 class OfferedModelSerializer(serializers.Serializer[Any]):
@@ -145,6 +149,14 @@ class OfferedModelSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     connection = serializers.CharField()
     engine = serializers.CharField()
+
+
+class UploadBody(StrictSerializer):
+    """A picture to start from."""
+
+    file = serializers.FileField(
+        help_text="A PNG, JPEG, WebP or GIF picture, at most 20 MB and 40 megapixels."
+    )
 
 
 class FileQuery(StrictSerializer):

@@ -17,4 +17,5 @@ file_patterns = [
     path("files/", files.FilesView.as_view(), name="files"),
     path("files/<str:file_id>", files.FileView.as_view(), name="file"),
     path("files/<str:file_id>/content", files.FileContentView.as_view(), name="file-content"),
+    path("files/<str:file_id>/thumbnail", files.FileThumbnailView.as_view(), name="file-thumbnail"),
 ]

@@ -51,9 +51,9 @@ def test_strict_fields_are_described():
     picture = described["components"]["schemas"]["PictureRequest"]
     properties = picture["properties"]
     assert picture["required"] == ["prompt"]
-    assert properties["prompt"] == {"type": "string", "minLength": 1, "maxLength": 20}
+    assert properties["prompt"] == {"type": "string", "minLength": 1, "maxLength": 20, "pattern": r"\S"}
     assert properties["trimmed"]["maxLength"] == 5
-    assert properties["n"] == {"type": "integer", "minimum": 1, "maximum": 10}
+    assert properties["n"] == {"type": "integer", "minimum": 1, "maximum": 10, "nullable": True}
     assert properties["tiled"]["type"] == "boolean"
     assert properties["images"]["items"]["type"] == "string"
     assert properties["metadata"]["properties"]["chat_id"]["maxLength"] == 255
