@@ -31,6 +31,7 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 
 docs: $(VENV)/.installed-dev  ## Make the generated pages and pictures in docs/ again
 	$(BIN)/python -m config.environment
+	$(BIN)/python -m docs.engine_matrix
 	$(BIN)/python -m docs.contact_sheet
 
 lock: $(VENV)/.installed-dev  ## Compile requirements*.in into pinned requirements*.txt
