@@ -8,6 +8,7 @@ A value may also come from a file: `<NAME>_FILE` holds its path. Secrets are bes
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,25 @@ DOCS_PAGE = BASE_DIR / "docs" / "settings.md"
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable. `shown` stands for the default where that is computed."""
+    """One environment variable. `shown` stands for the default where that is computed; `least` bounds a
+    number, `choices` names all that a text may be."""
 
     name: str
     type: type
     default: Any
     help: str
     shown: str = ""
+    least: int = 0
+    choices: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        if self.choices:
+            return f"must be {', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        return _RULES[self.type].format(self.least)
+
+
+_RULES = {int: "must be a whole number from {}", bool: "must be true or false"}
 
 
 # fmt: off
@@ -35,7 +48,7 @@ GROUPS: dict[str, list[Variable]] = {
     "Where it runs": [
         Variable("EASEL_DATA_DIR", Path, BASE_DIR / "var",
                  "Folder for the SQLite database, the pictures and the generated secrets.", "./var"),
-        Variable("PORT", int, 8005, "Port to listen on."),
+        Variable("PORT", int, 8005, "Port to listen on.", least=1),
         Variable("EASEL_BIND", str, "127.0.0.1", "Address to listen on."),
         Variable("EASEL_PUBLIC_URL", str, "",
                  "Where clients reach Easel. Decides allowed hosts, Secure cookies and HSTS (with https).",
@@ -63,10 +76,20 @@ GROUPS: dict[str, list[Variable]] = {
                  "SQLite in `EASEL_DATA_DIR`"),
         Variable("EASEL_DATABASE_POOL", int, 10, "PostgreSQL connections that one worker keeps at most."),
         Variable("EASEL_REDIS_URL", str, "", "Redis for the cache. Without it each process has its own."),
+        Variable("EASEL_STORAGE", str, "",
+                 "Where pictures lie: `file:///path`, `s3://bucket/prefix?endpoint_url=…&region_name=…` with "
+                 "credentials as boto3 reads them, or the dotted path of a Django storage class.",
+                 "the folder `files` in `EASEL_DATA_DIR`"),
+        Variable("EASEL_ACCEL_REDIRECT", str, "",
+                 "nginx's internal location for the folder, such as `/_files/`, where nginx stands in front "
+                 "and is to send the pictures itself. Needs EASEL_TRUSTED_PROXIES."),
+        Variable("EASEL_S3_PRESIGNED", int, 0,
+                 "Seconds for which a redirect to S3 holds, where S3 is to send the pictures itself. "
+                 "0: Easel sends them."),
     ],
     "Serving": [
-        Variable("EASEL_WORKERS", int, 2, "Worker processes."),
-        Variable("EASEL_THREADS", int, 640, "Threads a worker. A waiting generation holds one."),
+        Variable("EASEL_WORKERS", int, 2, "Worker processes.", least=1),
+        Variable("EASEL_THREADS", int, 640, "Threads a worker. A waiting generation holds one.", least=1),
         Variable("EASEL_MAX_WAITING", int, 1000,
                  "Generations that may wait at once, over all workers; one more gets 503."),
         Variable("EASEL_GRACEFUL_TIMEOUT", int, 120, "Seconds that a stop lets running requests finish in."),
@@ -83,8 +106,10 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("EASEL_PORTRAIT_DAYS", int, 7, "Days after which a portrait's link is gone."),
     ],
     "Watching": [
-        Variable("EASEL_LOG_LEVEL", str, "INFO", "DEBUG, INFO, WARNING or ERROR."),
-        Variable("EASEL_LOG_FORMAT", str, "json", "`json`, or `console` for people."),
+        Variable("EASEL_LOG_LEVEL", str, "INFO", "DEBUG, INFO, WARNING or ERROR.",
+                 choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+        Variable("EASEL_LOG_FORMAT", str, "json", "`json`, or `console` for people.",
+                 choices=("json", "console")),
         Variable("OTEL_EXPORTER_OTLP_ENDPOINT", str, "",
                  "Where OpenTelemetry spans are sent. Without it only the trace id is made."),
     ],
@@ -93,39 +118,56 @@ GROUPS: dict[str, list[Variable]] = {
 
 VARIABLES = {variable.name: variable for group in GROUPS.values() for variable in group}
 
-_env = environ.FileAwareEnv()
-
 
 def load_dotenv() -> None:
     """Read `.env` beside `manage.py`, where there is one. The environment wins over it."""
     path = BASE_DIR / ".env"
     if path.is_file():
-        _env.read_env(str(path))
+        environ.Env.read_env(str(path))
 
 
 def read(name: str) -> Any:
     """The value of a variable, in its type. An empty one counts as absent.
 
-    Raises ImproperlyConfigured with the name and the type wanted.
+    Raises ImproperlyConfigured with the name and the rule.
     """
     variable = VARIABLES[name]
-    raw = _env.str(name, default="").strip()
+    raw = _raw(name).strip()
     if not raw:
         return variable.default
     try:
         return _cast(variable, raw)
     except ValueError:
-        raise ImproperlyConfigured(f"{name} must be a {variable.type.__name__}, not {raw!r}.") from None
+        raise ImproperlyConfigured(f"{name} {variable.rule}, not {raw!r}.") from None
+
+
+def read_all() -> None:
+    """Raises ImproperlyConfigured where any variable is wrong, whoever reads it and when."""
+    for name in VARIABLES:
+        read(name)
+
+
+def _raw(name: str) -> str:
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return os.environ.get(name, "")
+    try:
+        return Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not a text"
+        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {why}.") from None
 
 
 def _cast(variable: Variable, raw: str) -> Any:
+    if variable.choices and raw not in variable.choices:
+        raise ValueError(raw)
     if variable.type is list:
         return [part.strip() for part in raw.split(",") if part.strip()]
     if variable.type is bool:
         if raw.lower() not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
             raise ValueError(raw)
         return raw.lower() in {"1", "true", "yes", "on"}
-    if variable.type is int and int(raw) < 0:
+    if variable.type is int and int(raw) < variable.least:
         raise ValueError(raw)
     return variable.type(raw)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import socket
 import struct
 import sys
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from gunicorn.workers.gthread import ThreadWorker
 
 from config import environment
 
@@ -20,24 +21,53 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 try:
     from django.conf import settings
 
-    settings.DEBUG  # noqa: B018 - reading one loads them all: a bad one stops us here, with its sentence
+    settings.DEBUG  # noqa: B018 - reading one loads and checks them all
 except ImproperlyConfigured as error:
     sys.exit(f"Easel cannot start: {error}")
 
 NEEDED_DESCRIPTORS = 4096
 
+waiting = RawArray("i", 1024)
+"""How many generations wait in which worker, in memory that all of them share."""
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gthread, and a better end: what runs is finished, and nothing else delays it."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """New generations get 503 from here on."""
+        from imagegen.waiting import room
+
+        room.close()
+        super().handle_exit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Who comes while this process ends is for the others, or is refused: left in the listener's queue,
+        he would wait until the end of it all, and in vain."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Look up every second: gthread would sit out the whole graceful timeout where a kept-alive
+        connection is idle, instead of closing it when its own time is up."""
+        super().wait_for_and_dispatch_events(min(timeout, 1.0))
+
+
 bind = f"{environment.read('EASEL_BIND')}:{environment.read('PORT')}"
 workers = environment.read("EASEL_WORKERS")
-worker_class = "gthread"
+worker_class = Worker
 threads = environment.read("EASEL_THREADS")
 worker_connections = 2000
 backlog = 2048
 timeout = 120
 graceful_timeout = environment.read("EASEL_GRACEFUL_TIMEOUT")
 keepalive = 5
+sendfile = False  # it waits for ever for a client that does not read
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn's heartbeat only
-forwarded_allow_ips = ",".join(environment.read("EASEL_TRUSTED_PROXIES")) or "127.0.0.1"
+forwarded_allow_ips = ",".join(environment.read("EASEL_TRUSTED_PROXIES"))
 proc_name = "easel"
 loglevel = "warning"
 
@@ -63,15 +93,19 @@ def when_ready(server: Any) -> None:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """A place of its own in `waiting`. After a reload, the old workers keep theirs until they are gone."""
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = next(place for place in range(len(waiting)) if place not in taken)
+    waiting[worker.place] = 0
+
+
 def post_worker_init(worker: Any) -> None:
-    """While stopping, what runs is finished and new generations get 503."""
     from imagegen.waiting import room
 
-    stop = signal.getsignal(signal.SIGTERM)
+    room.share(waiting, worker.place)
 
-    def close_and_stop(signum: int, frame: Any) -> None:
-        room.close()
-        if callable(stop):
-            stop(signum, frame)
 
-    signal.signal(signal.SIGTERM, close_and_stop)
+def child_exit(server: Any, worker: Any) -> None:
+    """Whatever it died of, nobody waits there any more."""
+    waiting[worker.place] = 0

@@ -17,8 +17,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
+from django.core.exceptions import ImproperlyConfigured
 
 from config import environment
 from config.secrets import generate as generate_secrets
@@ -41,23 +44,46 @@ def main() -> int:
     address = (environment.read("EASEL_BIND"), environment.read("PORT"))
     if _in_use(address):
         return _say(f"Port {address[1]} is in use. Stop what uses it, or choose another: PORT=8006 make run")
-    accounts = _prepare()
+    _prepare()
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
         env={"MALLOC_ARENA_MAX": "2", **os.environ},
         start_new_session=True,  # Ctrl-C reaches us alone, and we pass on a graceful stop
     )
     _pass_on_signals(server)
-    base = f"http://{address[0] if address[0] != '0.0.0.0' else '127.0.0.1'}:{address[1]}"  # noqa: S104
-    if not _wait_until_ready(server, base):
+    try:
+        with _Local(*address) as http:
+            if not _wait_until_ready(server, http):
+                return 1
+            accounts = _create_accounts()
+            _show(_welcome(http.public_url, accounts))
+            if accounts:
+                _show(_first_portrait(http, accounts[-1]))
+            _show(_examples(http.public_url, accounts))
+        return server.wait()
+    finally:
         server.terminate()
-        return server.wait() or 1
-    print(_welcome(base, accounts), flush=True)  # noqa: T201
-    return server.wait()
+        server.wait()
 
 
-def _prepare() -> list[Account]:
-    """Secrets, tables, static files, accounts: whatever is not there yet."""
+class _Local(requests.Session):
+    """Speaks to our own server where it listens, as a client that comes by its public URL."""
+
+    def __init__(self, host: str, port: int) -> None:
+        from django.conf import settings
+
+        super().__init__()
+        self.trust_env = False
+        self.public_url: str = settings.EASEL_PUBLIC_URL
+        self._address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        self.headers["Host"] = urlsplit(self.public_url).netloc
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().request(method, f"{self._address}{url!s}", *args, **kwargs)
+
+
+def _prepare() -> None:
+    """Secrets, tables, static files: whatever is not there yet."""
     generate_secrets(environment.read("EASEL_DATA_DIR").expanduser().resolve())
     import django
     from django.core.management import call_command
@@ -65,7 +91,6 @@ def _prepare() -> list[Account]:
     django.setup()
     call_command("migrate", verbosity=0)
     _collect_static()
-    return _create_accounts()
 
 
 def _collect_static() -> None:
@@ -86,13 +111,13 @@ def _create_accounts() -> list[Account]:
 
     if User.objects.exists():
         return []
+    chosen = environment.read("EASEL_ADMIN_PASSWORD")
+    made = secrets.token_urlsafe(12)
     admin = Account(
-        "admin",
-        environment.read("EASEL_ADMIN_USERNAME"),
-        environment.read("EASEL_ADMIN_PASSWORD") or secrets.token_urlsafe(12),
+        "admin", environment.read("EASEL_ADMIN_USERNAME"), "(EASEL_ADMIN_PASSWORD)" if chosen else made
     )
     member = Account("member", MEMBER, secrets.token_urlsafe(12))
-    User.objects.create_superuser(admin.username, password=admin.password)
+    User.objects.create_superuser(admin.username, password=chosen or made)
     group, _ = Group.objects.get_or_create(name=GROUP)
     group.permissions.add(
         Permission.objects.get(content_type__app_label="features", codename="image_generation")
@@ -106,9 +131,13 @@ def _welcome(base: str, accounts: list[Account]) -> str:
     if accounts:
         lines += ["  Shown once:"]
         lines += [f"    {a.role:<7} {a.username:<10} {a.password}" for a in accounts]
-        lines += ["", f"  A first portrait, made through the API: {_first_portrait(base, accounts[-1])}", ""]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _examples(base: str, accounts: list[Account]) -> str:
     password = accounts[-1].password if accounts else "<password>"
-    lines += [
+    lines = [
         "  Try it:",
         f"    TOKEN=$(curl -s {base}/api/auth/token -H 'Content-Type: application/json' \\",
         f'      -d \'{{"username": "{MEMBER}", "password": "{password}"}}\' | cut -d\'"\' -f4)',
@@ -130,24 +159,22 @@ def _curl(url: str, body: str) -> list[str]:
     ]
 
 
-def _first_portrait(base: str, account: Account) -> str:
-    """Ask as any client would; return where the picture is."""
+def _first_portrait(http: _Local, account: Account) -> str:
+    """Ask as any client would; say where the picture is."""
     login = {"username": account.username, "password": account.password}
-    with requests.Session() as http:
-        http.trust_env = False
-        token = http.post(f"{base}/api/auth/token", json=login, timeout=30)
-        token.raise_for_status()
-        http.headers["Authorization"] = f"Bearer {token.json()['access']}"
-        answer = http.post(
-            f"{base}/api/mind/profile/generatePortrait", json={"prompt": FIRST_PROMPT}, timeout=120
-        )
-        answer.raise_for_status()
-        url = answer.json()["portrait"]["imageUrl"]
-        picture = http.get(f"{base}{url}", timeout=30)
-        picture.raise_for_status()
+    token = http.post("/api/auth/token", json=login, timeout=30)
+    token.raise_for_status()
+    http.headers["Authorization"] = f"Bearer {token.json()['access']}"
+    answer = http.post("/api/mind/profile/generatePortrait", json={"prompt": FIRST_PROMPT}, timeout=120)
+    answer.raise_for_status()
+    url = answer.json()["portrait"]["imageUrl"]
+    picture = http.get(url, timeout=30)
+    picture.raise_for_status()
     path = environment.read("EASEL_DATA_DIR").expanduser().resolve() / "first-portrait.png"
     path.write_bytes(picture.content)
-    return f"{base}{url}\n    a copy to look at: {path}"
+    return (
+        f"  A first portrait, made through the API: {http.public_url}{url}\n    a copy to look at: {path}\n"
+    )
 
 
 def _in_use(address: tuple[str, int]) -> bool:
@@ -160,15 +187,13 @@ def _in_use(address: tuple[str, int]) -> bool:
     return False
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], base: str) -> bool:
+def _wait_until_ready(server: subprocess.Popen[bytes], http: _Local) -> bool:
     until = time.monotonic() + READY_WITHIN
-    with requests.Session() as http:
-        http.trust_env = False
-        while time.monotonic() < until and server.poll() is None:
-            with suppress(requests.RequestException):
-                if http.get(f"{base}/readyz", timeout=5).ok:
-                    return True
-            time.sleep(0.2)
+    while time.monotonic() < until and server.poll() is None:
+        with suppress(requests.RequestException):
+            if http.get("/readyz", timeout=5).ok:
+                return True
+        time.sleep(0.2)
     return False
 
 
@@ -187,10 +212,17 @@ def _pass_on_signals(server: subprocess.Popen[bytes]) -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
+def _show(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
 def _say(line: str) -> int:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ImproperlyConfigured as error:
+        sys.exit(f"Easel cannot start: {error}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -23,12 +25,17 @@ def generate(data_dir: Path) -> None:
     folder = data_dir / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, make in _MAKERS.items():
-        try:
-            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            continue
-        with os.fdopen(descriptor, "w") as file:
-            file.write(make())
+        if not (folder / name).exists():
+            _write_once(folder / name, make())
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, and never over what another process was quicker to write."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as file:  # mode 0600
+        file.write(text)
+        file.flush()
+        with suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def find(data_dir: Path, name: str, *, variable: str) -> str:
@@ -39,4 +46,17 @@ def find(data_dir: Path, name: str, *, variable: str) -> str:
         raise ImproperlyConfigured(
             f"Set {variable} (see docs/settings.md), or start once with `make run`, "
             f"which makes one in {data_dir}/secrets."
+        ) from None
+    except OSError as error:
+        raise ImproperlyConfigured(f"{data_dir}/secrets/{name} cannot be read: {error.strerror}.") from None
+
+
+def check_encryption_keys(keys: list[str]) -> None:
+    """Raises ImproperlyConfigured for what is no Fernet key."""
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            "EASEL_ENCRYPTION_KEYS must hold Fernet keys: 32 bytes, url-safe base64."
         ) from None

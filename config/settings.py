@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment, openapi, secrets, telemetry
+from imagegen import storage_url
 
 environment.load_dotenv()
+environment.read_all()
 read = environment.read
 
 BASE_DIR = environment.BASE_DIR
@@ -25,23 +28,31 @@ PORT: int = read("PORT")
 # Where clients reach us, and what follows from it
 
 EASEL_PUBLIC_URL: str = (read("EASEL_PUBLIC_URL") or f"http://127.0.0.1:{PORT}").rstrip("/")
-_public = urlsplit(EASEL_PUBLIC_URL)
-if _public.scheme not in ("http", "https") or not _public.hostname:
+_public = re.fullmatch(
+    r"(?P<origin>(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?)(/[^?#\s]*)?",
+    EASEL_PUBLIC_URL,
+    re.ASCII,
+)
+if _public is None:
     raise ImproperlyConfigured(
-        "EASEL_PUBLIC_URL must be an http or https URL, such as https://easel.example."
+        "EASEL_PUBLIC_URL must be http(s)://host or http(s)://host:port, such as https://easel.example."
     )
-_https = _public.scheme == "https"
+_https = _public["scheme"] == "https"
 _loopback = ["127.0.0.1", "localhost", "[::1]"]
 
-ALLOWED_HOSTS: list[str] = [_public.hostname, *read("EASEL_ALLOWED_HOSTS")]
-if _public.hostname in _loopback:
-    ALLOWED_HOSTS += _loopback
+ALLOWED_HOSTS: list[str] = [_public["host"], *_loopback, *read("EASEL_ALLOWED_HOSTS")]
 if any(host.startswith("*") for host in ALLOWED_HOSTS) and not DEBUG:
     raise ImproperlyConfigured("EASEL_ALLOWED_HOSTS must name the hosts: a wildcard is for DEBUG only.")
-CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+CSRF_TRUSTED_ORIGINS = [_public["origin"]]
 EASEL_TRUSTED_PROXIES: list[str] = read("EASEL_TRUSTED_PROXIES")
-if EASEL_TRUSTED_PROXIES:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+try:
+    for _proxy in EASEL_TRUSTED_PROXIES:
+        ip_network(_proxy)
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"EASEL_TRUSTED_PROXIES must list addresses or networks, such as 127.0.0.1,10.0.0.0/8: {error}."
+    ) from None
+# X-Forwarded-Proto is gunicorn's business (forwarded_allow_ips): Django would believe anybody's.
 
 SESSION_COOKIE_NAME = "connect.sid"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -66,6 +77,7 @@ if len(SECRET_KEY) < 50:
 EASEL_ENCRYPTION_KEYS: list[str] = read("EASEL_ENCRYPTION_KEYS") or [
     secrets.find(DATA_DIR, secrets.ENCRYPTION_KEY, variable="EASEL_ENCRYPTION_KEYS")
 ]
+secrets.check_encryption_keys(EASEL_ENCRYPTION_KEYS)
 
 # Applications
 
@@ -90,6 +102,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "imagegen.database.ReleaseMiddleware",
     "config.telemetry.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -128,23 +141,42 @@ TEMPLATES: list[dict[str, Any]] = [
 
 
 def _database() -> dict[str, Any]:
-    config: dict[str, Any] = environ.Env.db_url_config(
-        read("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'easel.sqlite3'}"
-    )
-    if config["ENGINE"].endswith("sqlite3"):
-        config["CONN_MAX_AGE"] = None  # closing costs a checkpoint of the write-ahead log
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 30,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    url = read("DATABASE_URL")
+    if re.match("postgres(ql)?://", url):
+        config = _parsed(url)
+        options = {
+            "application_name": "easel",
+            "connect_timeout": 5,
+            "tcp_user_timeout": 30_000,  # milliseconds; else a host that is gone goes unnoticed
+            **config.get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": max(read("EASEL_DATABASE_POOL"), 1), "timeout": 30},
         }
-    else:
-        config["CONN_MAX_AGE"] = 0
-        pool = {"min_size": 1, "max_size": read("EASEL_DATABASE_POOL"), "timeout": 30}
-        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool}
-    return config
+        # A pooled connection is tried before it is used: one that a restart of the server cut is replaced.
+        return {**config, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+    if url and not url.startswith("sqlite:///"):
+        raise ImproperlyConfigured(_DATABASE_URL)
+    options = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    }
+    config = (
+        _parsed(url)
+        if url
+        else {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "easel.sqlite3")}
+    )
+    # Closing a connection costs a checkpoint of the write-ahead log.
+    return {**config, "CONN_MAX_AGE": None, "OPTIONS": options}
 
 
+def _parsed(url: str) -> dict[str, Any]:
+    try:
+        return dict(environ.Env.db_url_config(url))
+    except ValueError:
+        raise ImproperlyConfigured(_DATABASE_URL) from None
+
+
+_DATABASE_URL = "DATABASE_URL must be postgres://user:password@host:5432/name or sqlite:////path."
 DATABASES = {"default": _database()}
 _redis: str = read("EASEL_REDIS_URL")
 CACHES = {
@@ -159,14 +191,22 @@ MEDIA_ROOT = DATA_DIR / "files"
 EASEL_INCOMING_DIR = DATA_DIR / "incoming"
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
+try:
+    _pictures = storage_url.parse(read("EASEL_STORAGE"))
+except ValueError as error:
+    raise ImproperlyConfigured(f"EASEL_STORAGE {error}.") from None
 STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"allow_overwrite": False, "file_permissions_mode": 0o640},
-    },
+    "default": _pictures,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+EASEL_S3_PRESIGNED: int = read("EASEL_S3_PRESIGNED")
+EASEL_ACCEL_REDIRECT: str = read("EASEL_ACCEL_REDIRECT")
+if EASEL_ACCEL_REDIRECT:
+    if not re.fullmatch(r"/[\w-]+(/[\w-]+)*/", EASEL_ACCEL_REDIRECT, re.ASCII):
+        raise ImproperlyConfigured("EASEL_ACCEL_REDIRECT must be a path such as /_files/.")
+    if not EASEL_TRUSTED_PROXIES:
+        raise ImproperlyConfigured("EASEL_ACCEL_REDIRECT needs EASEL_TRUSTED_PROXIES, which names nginx.")
 
 # Who you are
 
@@ -211,7 +251,7 @@ EASEL_RATE_ADDRESS: int = read("EASEL_RATE_ADDRESS")
 EASEL_MAX_BODY_BYTES = 70 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = EASEL_MAX_BODY_BYTES
 EASEL_MAX_WAITING: int = read("EASEL_MAX_WAITING")
-EASEL_WORKERS: int = read("EASEL_WORKERS")
+EASEL_THREADS: int = read("EASEL_THREADS")
 EASEL_PORTRAIT_DAYS: int = read("EASEL_PORTRAIT_DAYS")
 
 SPECTACULAR_SETTINGS = {
@@ -228,6 +268,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": openapi.PAGE_SETTINGS,
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SORT_OPERATIONS": False,  # as the urls have them: the main thing first
     "GET_LIB_DOC_EXCLUDES": "config.openapi.bases",
     "PREPROCESSING_HOOKS": ["config.openapi.leave_out_aliases"],
     "POSTPROCESSING_HOOKS": [

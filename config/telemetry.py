@@ -43,12 +43,11 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_trace_id,
-        structlog.processors.format_exc_info,
     ]
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    rendering: list[Any] = (
+        [escape_controls, _for_people(stream)]
         if log_format == "console"
-        else structlog.processors.JSONRenderer()
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
@@ -61,6 +60,7 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    logging.captureWarnings(True)
     logging.config.dictConfig(
         {
             "version": 1,
@@ -69,21 +69,50 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
                 "structured": {
                     "()": structlog.stdlib.ProcessorFormatter,
                     "foreign_pre_chain": shared,
-                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
                 }
             },
+            "filters": {"new": {"()": lambda: _says_something_new}},
             "handlers": {
-                "stream": {"class": "logging.StreamHandler", "stream": stream, "formatter": "structured"}
+                "stream": {
+                    "class": "logging.StreamHandler",
+                    "stream": stream,
+                    "formatter": "structured",
+                    "filters": ["new"],
+                }
             },
             "root": {"handlers": ["stream"], "level": level},
-            # Its line per request is ours, and it repeats what handlers of 4xx and 5xx have said.
             "loggers": {
-                "django.request": {"level": "CRITICAL"},
                 "axes": {"level": "WARNING"},
                 "pyvips": {"level": "WARNING"},
             },
         }
     )
+
+
+def _for_people(stream: TextIO) -> structlog.dev.ConsoleRenderer:
+    """Tracebacks are plain: the pretty ones show local variables, and keys among them."""
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
+
+def escape_controls(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Nobody's text may begin a line of its own or steer the terminal."""
+    return {
+        name: value.translate(_ESCAPED) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _says_something_new(record: logging.LogRecord) -> bool:
+    """The line per request is ours: of Django's, only exceptions outside of our views are news. What a
+    stranger sends, such as another Host, is worth a line and no traceback."""
+    if record.name.startswith("django.security"):
+        record.exc_info = None
+    return record.name != "django.request" or bool(record.exc_info)
 
 
 def add_trace_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

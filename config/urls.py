@@ -5,16 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import health
+from config.schema_view import DocsView, SchemaView
 from imagegen.api.urls import file_patterns, images
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(template_name="api_docs.html"), name="docs"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/docs", DocsView.as_view(), name="docs"),
     path("api/auth/", include("imagegen.access.urls")),
     path("api/mind/", include("portraits.urls")),
     path("api/images/", include(images)),

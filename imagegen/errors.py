@@ -43,9 +43,5 @@ class OtherBody(ImageServiceError):
     """This idempotency key came with another body before."""
 
 
-class Overdue(ImageServiceError):
-    """The first request with this idempotency key was cut off by a crash."""
-
-
 class NotStored(ImageServiceError):
     """The engine delivered, but our storage or database did not take it. The answer is kept."""

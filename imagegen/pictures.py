@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 
 from PIL import Image, ImageCms, ImageOps
@@ -19,6 +19,7 @@ from imagegen.engines.sizes import Size
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 MAX_PIXELS = 64_000_000
+THUMBNAIL_EDGE = 320
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -96,6 +97,31 @@ def prepare(
         raise NotAPicture("The picture is damaged.") from error
 
 
+def with_provenance(picture: Picture, tool: str) -> Picture:
+    """The picture with a note that an AI made it with `tool`, where its format has a place for one."""
+    note = picture_metadata.NOTE.get(picture.content_type)
+    if note is None:
+        return picture
+    return replace(picture, data=note(picture.data, picture_metadata.provenance(tool)))
+
+
+def make_thumbnail(data: bytes) -> bytes:
+    """A WebP of a stored picture, its longest edge THUMBNAIL_EDGE pixels at most. Raises NotAPicture."""
+    image = _open(data, MAX_PIXELS)
+    try:
+        box = (THUMBNAIL_EDGE, THUMBNAIL_EDGE)
+        image.draft("RGB", (2 * THUMBNAIL_EDGE, 2 * THUMBNAIL_EDGE))
+        pixels = _to_srgb(image)
+        pixels = pixels.convert("RGBA" if pixels.has_transparency_data else "RGB")
+        pixels.thumbnail(box, Image.Resampling.LANCZOS)
+        pixels.info = {}
+        out = BytesIO()
+        pixels.save(out, "WEBP", quality=80, method=4)
+    except Exception as error:
+        raise NotAPicture("The picture is damaged.") from error
+    return out.getvalue()
+
+
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     """The header only. Raises NotAPicture for another format, or more pixels than we take."""
     try:
@@ -163,6 +189,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits a pixel: Pillow would clip instead of scaling
         return image.point(lambda value: value / 256).convert("L")
     profile = image.info.get("icc_profile")
+    if profile and image.mode in ("P", "RGB"):  # profiles know no palettes, and lose a colour key
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if not profile or image.mode not in ("RGB", "RGBA", "L", "CMYK"):
         return image
     try:

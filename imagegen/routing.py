@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db.models import F
 from django.utils import timezone
 
-from imagegen.engines.base import Engine, Model
+from imagegen.engines.base import EDIT, GENERATE, Engine, Model
 from imagegen.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from imagegen.errors import Disabled, InvalidRequest, NotAllowed
 from imagegen.models import EngineConnection, ImageSettings
@@ -62,7 +62,7 @@ def choose(
     selected = settings.connection_for(operation)
     usable = _selected_first(EngineConnection.objects.usable_by(user), selected)
     if model:
-        routes = _offering(usable, model)
+        routes = _offering(usable, model) or _unknown(usable, model, operation)
     else:
         routes = [_default_route(connection) for connection in _at_default(usable, selected)]
     return sorted(routes, key=lambda route: route.connection.is_resting)
@@ -95,13 +95,12 @@ def _default_route(connection: EngineConnection) -> Route:
 
 def _offering(usable: list[EngineConnection], model: str) -> list[Route]:
     name, _, rest = model.partition("/")
-    for connection in usable:
-        if connection.name == name and rest:
-            route = _first_offering([connection], rest)
-            return [route] if route else _unknown(usable, model)
+    named = [connection for connection in usable if connection.name == name and rest]
+    if outright := _first_offering(named, rest):
+        return [outright]
     first = _first_offering(usable, model)
     if first is None:
-        return _unknown(usable, model)
+        return []
     others = [connection for connection in _fallbacks(usable) if connection != first.connection]
     return [first, *filter(None, (_first_offering([other], model) for other in others))]
 
@@ -118,8 +117,8 @@ def _first_offering(connections: Iterable[EngineConnection], model: str) -> Rout
     return None
 
 
-def _unknown(usable: list[EngineConnection], model: str) -> NoReturn:
-    offered = [item.id for connection in usable for item in offered_by(connection)]
+def _unknown(usable: list[EngineConnection], model: str, operation: str) -> NoReturn:
+    offered = [item.id for connection in usable for item in offered_by(connection, operation)]
     names = ", ".join(dict.fromkeys(offered[:_NAMED_AT_MOST])) or "none"
     raise InvalidRequest("model", f"Unknown model {model[:100]!r}. Available to you: {names}.")
 
@@ -142,7 +141,7 @@ def offered_to(settings: ImageSettings, user: User | AnonymousUser, operation: s
     return [item for connection in usable for item in offered_by(connection, operation)]
 
 
-def offered_by(connection: EngineConnection, operation: str = "generate") -> list[OfferedModel]:
+def offered_by(connection: EngineConnection, operation: str) -> list[OfferedModel]:
     """The configured model is always among them."""
     engine = connection.to_engine()
     models = list_models(connection, engine)
@@ -151,7 +150,7 @@ def offered_by(connection: EngineConnection, operation: str = "generate") -> lis
     return [
         OfferedModel(model.id, model.name or model.id, connection.name, connection.engine)
         for model in models
-        if operation in engine.capabilities(model.id).operations
+        if (EDIT if operation == EDIT else GENERATE) in engine.capabilities(model.id).operations
     ]
 
 

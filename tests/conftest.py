@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.core.cache import cache
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
+from imagegen import storage_url
 from imagegen.access import tokens
 from imagegen.models import EngineConnection, ImageSettings
+from tests.seaweed import SeaweedFS
+
+# A busy machine must not fail a test.
+hypothesis_settings.register_profile("easel", deadline=None)
+hypothesis_settings.load_profile("easel")
 
 PASSWORD = "correct horse battery staple"
 
@@ -96,3 +104,31 @@ def select(db: None) -> Callable[..., EngineConnection]:
         return connection
 
     return make
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A real S3 server, started when the first test asks for it."""
+    with SeaweedFS(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(seaweed: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`EASEL_STORAGE` for a place of the test's own on it, with credentials in the environment."""
+    for name, value in seaweed.credentials.items():
+        monkeypatch.setenv(name, value)
+    return seaweed.new_place()
+
+
+def use_storage(settings: Any, line: str) -> None:
+    """Store pictures where `line`, a value of EASEL_STORAGE, says."""
+    settings.STORAGES = {**settings.STORAGES, "default": storage_url.parse(line)}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def storage(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> str:
+    """Pictures lie in a folder, then at S3: every test runs on both. Which it is."""
+    line = request.getfixturevalue("s3") if request.param == "s3" else f"file://{tmp_path}/pictures"
+    use_storage(settings, line)
+    return str(request.param)

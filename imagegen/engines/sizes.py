@@ -55,18 +55,19 @@ class AnySize:
     def nearest(self, asked: Size) -> Size:
         """The smallest size that can be cut down to `asked`, or the largest there is.
 
-        Shape first: the ratio is clamped, then the area, then both edges are rounded to the multiple.
+        Shape first: an edge too short for the ratio is lengthened, then both are scaled into the
+        bounds, then rounded to the multiple.
         """
-        ratio = min(max(asked.ratio, 1 / self.max_ratio), self.max_ratio)
-        area = min(max(asked.pixels, self.min_pixels), self.max_pixels)
-        width = math.sqrt(area * ratio)
-        height = width / ratio
-        if max(asked) <= self.max_edge and asked.ratio == ratio and asked.pixels == area:
-            width, height = asked  # no rounding error where nothing was clamped
-        shrink = min(1.0, self.max_edge / max(width, height))
-        size = Size(self._up(width * shrink), self._up(height * shrink))
+        width = max(asked.width, asked.height / self.max_ratio)
+        height = max(asked.height, asked.width / self.max_ratio)
+        scale = max(1.0, math.sqrt(self.min_pixels / (width * height)))
+        scale = min(scale, self.max_edge / max(width, height), math.sqrt(self.max_pixels / (width * height)))
+        width, height = self._up(width * scale), self._up(height * scale)
+        size = Size(
+            max(width, self._up(height / self.max_ratio)), max(height, self._up(width / self.max_ratio))
+        )
         while size.pixels > self.max_pixels or max(size) / min(size) > self.max_ratio:
-            size = self._step_inside(size)
+            size = self._less(size)
         return size
 
     def _up(self, edge: float) -> int:
@@ -75,14 +76,11 @@ class AnySize:
         high = self.max_edge // self.multiple * self.multiple
         return min(max(wanted, low), high)
 
-    def _step_inside(self, size: Size) -> Size:
-        """One multiple off the longer edge, or on to the shorter where only the ratio is wrong."""
-        longer_is_width = size.width >= size.height
-        if size.pixels > self.max_pixels or min(size) + self.multiple > self.max_edge:
-            step = (-self.multiple, 0) if longer_is_width else (0, -self.multiple)
-        else:
-            step = (0, self.multiple) if longer_is_width else (self.multiple, 0)
-        return Size(size.width + step[0], size.height + step[1])
+    def _less(self, size: Size) -> Size:
+        """One multiple off the longer edge."""
+        if size.width >= size.height:
+            return size._replace(width=size.width - self.multiple)
+        return size._replace(height=size.height - self.multiple)
 
 
 @dataclass(frozen=True)

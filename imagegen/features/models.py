@@ -1,12 +1,10 @@
-from __future__ import annotations
-
-from django.db import models
+from django.contrib.contenttypes.models import ContentType
 
 
-class Feature(models.Model):  # noqa: DJ008 - it never has a row
-    """No table. It carries the permissions that staff grant to users and groups."""
+class Feature(ContentType):
+    """No table of its own. It carries the permissions that staff grant to users and groups."""
 
     class Meta:
-        managed = False
+        proxy = True
         default_permissions = ()
         permissions = [("image_generation", "Can generate images")]

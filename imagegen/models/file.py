@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -21,6 +22,11 @@ VIEW_OTHERS = "imagegen.view_others_pictures"
 def picture_path(instance: ImageFile, name: str) -> str:
     """Sharded by date. `name` is made by us: nothing of a person's text is in a path."""
     return f"pictures/{timezone.now():%Y/%m/%d}/{name}"
+
+
+def thumbnail_path(instance: ImageFile, name: str) -> str:
+    """Beside the picture."""
+    return str(PurePosixPath(instance.file.name).with_name(name))
 
 
 class FileQuerySet(models.QuerySet["ImageFile"]):
@@ -56,7 +62,8 @@ class ImageFile(models.Model):
     )
     generation = models.ForeignKey(Generation, models.SET_NULL, null=True, related_name="files")
     position = models.PositiveSmallIntegerField(default=0, help_text="Which of its generation's, from 0.")
-    file = models.FileField(upload_to=picture_path, max_length=255)
+    file = models.FileField(upload_to=picture_path, max_length=255, db_index=True)
+    thumbnail = models.FileField(upload_to=thumbnail_path, max_length=255, blank=True, editable=False)
     name = models.CharField(max_length=255)
     temp_name = models.CharField(max_length=40, null=True, unique=True, editable=False)  # noqa: DJ001
     content_type = models.CharField(max_length=50)
@@ -78,7 +85,12 @@ class ImageFile(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"]),
-            models.Index(fields=["chat_id", "message_id"], name="imagefile_chat"),
+            models.Index(fields=["chat_id", "owner", "-created_at", "-id"], name="imagefile_chat"),
+            models.Index(fields=["message_id", "owner", "-created_at", "-id"], name="imagefile_message"),
+            models.Index(fields=["created_at"], name="imagefile_created"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "position"], name="imagefile_position_once")
         ]
         permissions = [("view_others_pictures", "Can view others' pictures and prompts")]
 

@@ -83,6 +83,10 @@ class Generation(models.Model):
     def __str__(self) -> str:
         return str(self.pk)
 
+    @property
+    def is_portrait(self) -> bool:
+        return self.operation == self.Operation.PORTRAIT
+
     def close(self, status: Status, **fields: Any) -> None:
         """Write the end of it. Only a row that is still open is closed."""
         fields |= {"status": status, "finished_at": timezone.now()}

@@ -96,6 +96,25 @@ class ImageSettings(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text="Pictures that one request may ask for.",
     )
+    retention_days = models.PositiveIntegerField(
+        default=0,
+        help_text="Days after which pictures are deleted; 0: never. A group's own retention comes first.",
+    )
+    delete_pictures_with_user = models.BooleanField(
+        default=False,
+        help_text="When a user is deleted, delete their pictures and prompts. Otherwise both stay, "
+        "without an owner.",
+    )
+    keep_native = models.BooleanField(
+        "keep the native size",
+        default=False,
+        help_text="Store pictures in the size the engine made, whatever was asked for. Portraits stay 512x512.",
+    )
+    write_provenance = models.BooleanField(
+        default=False,
+        help_text="Write into PNG and JPEG files that an AI made them (IPTC's digital source type), and with "
+        "which engine, model and generation. Never the prompt.",
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = SettingsManager()

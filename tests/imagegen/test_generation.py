@@ -83,7 +83,7 @@ class TestNotStored:
         def full(*args: Any, **kwargs: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("imagegen.calls.storage.store", full)
+        monkeypatch.setattr("imagegen.storing.storage.store", full)
         self.check(order, settings)
 
     def test_a_database_that_is_away_keeps_the_answer(
@@ -146,7 +146,7 @@ def test_no_database_connection_is_held_while_waiting(
 
 
 def test_the_waiting_room_counts_and_closes(settings: Any) -> None:
-    settings.EASEL_MAX_WAITING, settings.EASEL_WORKERS = 3, 2
+    settings.EASEL_MAX_WAITING = 2
     room = WaitingRoom()
     with room.place(), room.place():
         with pytest.raises(TooBusy) as caught, room.place():

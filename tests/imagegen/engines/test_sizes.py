@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imagegen.engines.sizes import AnySize, AspectRatios, ListedSizes, Size
@@ -34,6 +34,7 @@ def rounded_up(asked: Size, bounds: AnySize) -> Size:
 
 
 @BOUNDS
+@settings(deadline=None)
 @given(asked=asked_sizes)
 @example(asked=Size(4096, 64))
 @example(asked=Size(64, 4096))
@@ -45,6 +46,7 @@ def test_any_size_stays_within_its_bounds(bounds, asked):
 
 
 @BOUNDS
+@settings(deadline=None)
 @given(asked=asked_sizes)
 def test_what_can_be_made_as_asked_is(bounds, asked):
     exact = rounded_up(asked, bounds)
@@ -53,6 +55,7 @@ def test_what_can_be_made_as_asked_is(bounds, asked):
 
 
 @BOUNDS
+@settings(deadline=None)
 @given(asked=asked_sizes)
 def test_any_size_covers_where_shape_and_bounds_allow(bounds, asked):
     ratio = max(asked) / min(asked)
@@ -60,6 +63,7 @@ def test_any_size_covers_where_shape_and_bounds_allow(bounds, asked):
         assert covers(bounds.nearest(asked), asked)
 
 
+@settings(deadline=None)
 @given(
     asked=st.builds(Size, st.integers(1, 10**5), st.integers(1, 10**5)),
     multiple=st.sampled_from([1, 2, 8, 16, 64]),
@@ -118,6 +122,7 @@ def test_of_one_shape_the_smallest_that_covers(asked, made):
     assert str(squares.nearest(Size.parse(asked))) == made
 
 
+@settings(deadline=None)
 @given(asked=asked_sizes)
 def test_listed_sizes_give_what_is_listed(asked):
     assert LISTED.nearest(asked) in LISTED.sizes

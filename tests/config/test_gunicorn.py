@@ -1,0 +1,94 @@
+import resource
+import signal
+import socket
+import struct
+from types import SimpleNamespace
+
+import pytest
+from gunicorn.config import Config
+
+from config import gunicorn
+from imagegen.errors import TooBusy
+from imagegen.waiting import WaitingRoom
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """Sets this process's limit of descriptors as the arbiter sees it, and collects what it asks for."""
+    asked = []
+
+    def pretend(soft, hard):
+        monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, hard))
+        monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: asked.append((kind, limits)))
+        return asked
+
+    return pretend
+
+
+def test_too_few_descriptors_refuse_the_start(limits):
+    limits(1024, 4095)
+    with pytest.raises(SystemExit, match=r"^Easel cannot start: it may open 4095 files and needs 4096\."):
+        gunicorn.on_starting(None)
+
+
+def test_the_limit_is_raised_to_what_is_allowed(limits):
+    asked = limits(1024, 100_000)
+    gunicorn.on_starting(None)
+    assert asked == [(resource.RLIMIT_NOFILE, (100_000, 100_000))]
+
+
+def test_a_limit_that_is_high_already_stays(limits):
+    asked = limits(8192, 8192)
+    gunicorn.on_starting(None)
+    assert asked == []
+
+
+def test_accepted_sockets_give_up_on_silent_clients(monkeypatch):
+    monkeypatch.setenv("EASEL_SOCKET_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gunicorn.when_ready(SimpleNamespace(LISTENERS=[SimpleNamespace(sock=listener)]))
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                assert struct.unpack("ll", accepted.getsockopt(socket.SOL_SOCKET, option, 16)) == (1, 0)
+            accepted.setblocking(True)
+            with pytest.raises(BlockingIOError):
+                accepted.recv(1)
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """A worker that has not begun to serve."""
+    room = WaitingRoom()
+    monkeypatch.setattr("imagegen.waiting.room", room)
+    config = Config()
+    config.set("worker_class", gunicorn.Worker)
+    made = gunicorn.Worker(0, 0, [], SimpleNamespace(), 1, config, SimpleNamespace(debug=print))
+    yield made, room
+    made.tmp.close()
+
+
+def test_stopping_refuses_new_generations_and_lets_others_finish(worker):
+    worker, room = worker
+    worker.method_queue = SimpleNamespace(defer=lambda callback: None)
+    with room.place():
+        worker.handle_exit(signal.SIGTERM, None)
+        assert room.inside == 1 and not worker.alive
+        with pytest.raises(TooBusy, match="restarting") as refused, room.place():
+            pass
+    assert refused.value.retry_after
+    assert room.inside == 0
+
+
+def test_while_stopping_it_looks_up_every_second(worker):
+    worker, _ = worker
+    waits = []
+    worker.poller = SimpleNamespace(select=lambda timeout: waits.append(timeout) or [])
+    for timeout in (120.0, 0.3):
+        worker.wait_for_and_dispatch_events(timeout)
+    assert waits == [1.0, 0.3]
+
+
+def test_what_gunicorn_is_told():
+    assert gunicorn.bind == "127.0.0.1:8005"
+    assert (gunicorn.workers, gunicorn.threads, gunicorn.worker_connections) == (2, 640, 2000)
+    assert (gunicorn.graceful_timeout, gunicorn.forwarded_allow_ips) == (120, "")

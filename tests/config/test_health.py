@@ -1,0 +1,79 @@
+import os
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from config import health
+
+
+@pytest.fixture(autouse=True)
+def asked_anew():
+    health._migrated.cache_clear()
+    yield
+    health._migrated.cache_clear()
+
+
+def test_healthz_needs_no_database(client):
+    for method in (client.get, client.head):
+        assert method("/healthz").status_code == 200
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db
+def test_all_is_well(client):
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (
+        200,
+        {"status": "ok", "database": "ok", "storage": "ok", "migrations": "ok"},
+    )
+    assert client.head("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_migrations_that_are_not_applied(client):
+    MigrationRecorder(connection).migration_qs.filter(app="imagegen").delete()
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["migrations"] == "not applied: run manage.py migrate"
+    assert response.json()["status"] == "unavailable"
+
+
+@pytest.mark.django_db
+def test_they_are_asked_for_again_until_they_are_applied(client):
+    recorder = MigrationRecorder(connection)
+    rows = list(recorder.migration_qs.filter(app="imagegen").values_list("name", flat=True))
+    recorder.migration_qs.filter(app="imagegen").delete()
+    assert client.get("/readyz").status_code == 503
+    for name in rows:
+        recorder.record_applied("imagegen", name)
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_folder_that_cannot_be_written(client, monkeypatch):
+    """Root may write everywhere, so the answer of the system is pretended."""
+    folder, may = Path(default_storage.location), os.access
+
+    def access(path, mode):
+        return False if mode == os.W_OK and Path(path) in (folder, *folder.parents) else may(path, mode)
+
+    monkeypatch.setattr(os, "access", access)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["storage"]) == (503, "not writable")
+    assert str(folder) not in response.content.decode()
+
+
+def test_a_database_that_is_away(client, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OperationalError('connection to server at "db.example", port 5432 failed: password wrong')
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    response = client.get("/readyz")
+    found = response.json()
+    assert (response.status_code, found["database"]) == (503, "unavailable")
+    assert "db.example" not in response.content.decode()
+    assert client.get("/healthz").status_code == 200
