@@ -12,16 +12,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.utils import timezone
 
-from imagegen import pictures, storage
 from imagegen.database import release_connections
 from imagegen.engines.base import Answer, Call, EditRequest, EngineImage, ImageRequest, Spool
 from imagegen.engines.errors import (
@@ -33,9 +30,13 @@ from imagegen.engines.errors import (
     RateLimited,
     Unsupported,
 )
-from imagegen.models import EngineConnection, Generation, ImageFile
+from imagegen.engines.sizes import Size
+from imagegen.incoming import CallName
+from imagegen.models import Generation, ImageFile
 from imagegen.orders import Order
+from imagegen.pictures import NotAPicture
 from imagegen.routing import Route, note_outcome
+from imagegen.storing import store_image, tool_name
 from imagegen.turns import turn
 
 logger = structlog.stdlib.get_logger(__name__)
@@ -49,10 +50,15 @@ gate = threading.BoundedSemaphore(4)
 
 @dataclass(frozen=True)
 class Plan:
-    """A connection, and the order in its engine's terms."""
+    """A connection, the order in its engine's terms, and what is done to its pictures.
+
+    `size` is that of the stored picture, None for the native one. With `provenance` a note goes into it.
+    """
 
     route: Route
     request: ImageRequest
+    size: Size | None = None
+    provenance: bool = False
 
 
 @dataclass
@@ -108,7 +114,7 @@ def deliver(generation: Generation, plans: Sequence[Plan], order: Order) -> Deli
     for plan in plans:
         started = time.monotonic()
         release_connections()
-        outcomes = _ask(generation, plan, order, wanted, deadline_at, first_call=len(delivery.spools))
+        outcomes = _ask(generation, plan, wanted, deadline_at, first_call=len(delivery.spools))
         _add(delivery, plan.route, outcomes, seconds=time.monotonic() - started)
         note_outcome(plan.route.connection, [outcome.error for outcome in outcomes])
         wanted = [number for outcome in outcomes for number in outcome.left_over]
@@ -142,7 +148,6 @@ def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seco
 def _ask(
     generation: Generation,
     plan: Plan,
-    order: Order,
     wanted: Sequence[int],
     deadline_at: float,
     *,
@@ -159,10 +164,9 @@ def _ask(
             _one_call,
             generation,
             plan,
-            order,
             numbers,
             Call(
-                Spool(folder, spool_name(generation, first_call + k, connection, numbers[0])),
+                Spool(folder, str(CallName(generation.pk, first_call + k, connection.pk, numbers[0]))),
                 until,
                 lambda: gate,
             ),
@@ -174,12 +178,6 @@ def _ask(
     with ThreadPoolExecutor(min(len(jobs), connection.concurrency or PARALLEL_CALLS)) as pool:
         futures = [pool.submit(contextvars.copy_context().run, job) for job in jobs]
         return [future.result() for future in futures]
-
-
-def spool_name(generation: Generation, call: int, connection: EngineConnection, first: int) -> str:
-    """Says to whoever finds an answer after a crash whose it is, who reads it, and which pictures it has:
-    `<generation>-<call>-<connection>-<number of its first picture>`."""
-    return f"{generation.pk}-{call}-{connection.pk}-{first}"
 
 
 def _chunks(numbers: Sequence[int], most: int) -> Iterator[list[int]]:
@@ -194,9 +192,7 @@ def _chunks(numbers: Sequence[int], most: int) -> Iterator[list[int]]:
         yield chunk
 
 
-def _one_call(
-    generation: Generation, plan: Plan, order: Order, numbers: Sequence[int], call: Call
-) -> _Outcome:
+def _one_call(generation: Generation, plan: Plan, numbers: Sequence[int], call: Call) -> _Outcome:
     """Ask, wait, then store. May run in a thread of its own, and holds no database connection there."""
     seed = plan.request.seed
     request = replace(plan.request, n=len(numbers), seed=None if seed is None else seed + numbers[0])
@@ -208,7 +204,7 @@ def _one_call(
         with gate:
             images = plan.route.engine.parse(answer)
             for number, image in zip(numbers, images, strict=False):
-                _store_one(outcome, generation, order, request, number, image, answer)
+                _store(outcome, generation, plan, number, image, answer)
     except EngineError as error:
         outcome.error = error
         outcome.cost = outcome.cost if error.cost is None else error.cost
@@ -224,34 +220,17 @@ def _call_engine(route: Route, request: ImageRequest, call: Call) -> Answer:
     return route.engine.generate(request, call)
 
 
-def _store_one(
-    outcome: _Outcome,
-    generation: Generation,
-    order: Order,
-    request: ImageRequest,
-    number: int,
-    image: EngineImage,
-    answer: Answer,
+def _store(
+    outcome: _Outcome, generation: Generation, plan: Plan, number: int, image: EngineImage, answer: Answer
 ) -> None:
+    connection, model = plan.route.connection, plan.route.model
+    tool = tool_name(connection.engine, model, generation) if plan.provenance else ""
     try:
-        picture = pictures.prepare(image.data, size=request.size, rgb_png=order.is_portrait)
-    except pictures.NotAPicture as error:
+        file = store_image(image, generation, number, size=plan.size, tool=tool, meta=answer.meta)
+    except NotAPicture as error:
         outcome.error = BadEngineResponse(detail=f"picture {number}: {error}", may_have_charged=True)
-        return
-    meta = {**answer.meta, **image.meta, "seed": image.seed, "revised_prompt": image.revised_prompt}
-    known = {name: value for name, value in meta.items() if value not in (None, "")}
-    outcome.files.append(storage.store(picture, generation, number, meta=known, **_for_a_time(order)))
-
-
-def _for_a_time(order: Order) -> dict[str, Any]:
-    """A portrait's link ends; other pictures stay."""
-    if not order.is_portrait:
-        return {}
-    now = timezone.now()
-    return {
-        "temp_name": storage.temp_name(now),
-        "expires_at": now + timedelta(days=settings.EASEL_PORTRAIT_DAYS),
-    }
+    else:
+        outcome.files.append(file)
 
 
 def can_serve(plan: Plan) -> bool:

@@ -93,16 +93,23 @@ def _plan(order: Order, current: ImageSettings, routes: Sequence[routing.Route])
     Raises InvalidRequest, Unsupported.
     """
     first, *others = routes
-    plans = [Plan(first, _request(order, current, first))]
+    plans = [_plan_for(first, order, current)]
     plans[0].route.engine.check_request(plans[0].request)
     for route in others:
         try:
-            plan = Plan(route, _request(order, current, route))
+            plan = _plan_for(route, order, current)
         except InvalidRequest:
             continue
         if can_serve(plan):
             plans.append(plan)
     return plans
+
+
+def _plan_for(route: routing.Route, order: Order, current: ImageSettings) -> Plan:
+    """Raises InvalidRequest for what this model cannot do."""
+    request = _request(order, current, route)
+    size = None if current.keep_native and not order.is_portrait else request.size
+    return Plan(route, request, size, current.write_provenance)
 
 
 def _request(order: Order, current: ImageSettings, route: routing.Route) -> ImageRequest:
@@ -211,7 +218,8 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
     except (OSError, DatabaseError) as error:
         logger.exception("pictures not stored; the answers are kept", generation=str(generation.pk))
         told = "The pictures were made but could not be stored. An administrator can recover them."
-        _close_failed(generation, "not_stored", told, type(error).__name__, may_have_charged=True)
+        reason = type(error.__cause__ or error).__name__
+        _close_failed(generation, "not_stored", told, reason, may_have_charged=True)
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."

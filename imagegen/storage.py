@@ -1,20 +1,45 @@
-"""Names of stored pictures, and the file that is written before its row."""
+"""Pictures in the storage and their rows: written file first, deleted row first.
+
+So a row never points at nothing. What a crash leaves is bytes without a row, and those are found again:
+`manage.py reconcile_files`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 import string
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
+import structlog
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, transaction
+from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 
 from imagegen.models import Generation, ImageFile
+from imagegen.models.file import FileQuerySet
 from imagegen.pictures import Picture
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = structlog.stdlib.get_logger(__name__)
+
+DELETED_AT_ONCE = 200
+"""Rows that one transaction deletes."""
+
 _TEMP_ALPHABET = string.ascii_lowercase + string.digits
+_THUMBNAIL = ".thumbnail."
+
+
+class NotWritten(OSError):
+    """The storage did not take a file; the cause says why. Nothing half-written has its name."""
 
 
 def temp_name(now: datetime | None = None) -> str:
@@ -26,16 +51,96 @@ def temp_name(now: datetime | None = None) -> str:
 def store(picture: Picture, generation: Generation, k: int, **fields: Any) -> ImageFile:
     """Write picture `k` (from 0) of a generation; return its row, not yet saved.
 
-    The file comes first, so that a row never points at nothing. Its name carries the generation's id:
-    should the row not follow, the picture can still be given back to whom it belongs to. Touches no
-    database. Raises what the storage raises.
+    The file's name carries the generation's id: should the row not follow, the picture can still be given
+    back to whom it belongs to. Touches no database. Raises NotWritten.
     """
-    name = f"{generation.pk}-{k}-{secrets.token_hex(4)}.{picture.extension}"
-    row = ImageFile(
+    row = describe(picture, generation, k, **fields)
+    _write(row.file, f"{generation.pk}-{k}-{secrets.token_hex(8)}.{picture.extension}", picture.data)
+    return row
+
+
+def describe(picture: Picture, generation: Generation, k: int, **fields: Any) -> ImageFile:
+    """The row of picture `k` (from 0) of a generation, not yet saved, and without its file."""
+    return _row(
+        picture,
         owner_id=generation.user_id,
         generation=generation,
         position=k,
         name=fields.get("temp_name") or f"{generation.pk}-{k}.{picture.extension}",
+        chat_id=generation.chat_id,
+        message_id=generation.message_id,
+        **fields,
+    )
+
+
+def store_upload(picture: Picture, *, owner: User, name: str) -> ImageFile:
+    """Write a picture that a person sent, and its row. Raises NotWritten, DatabaseError."""
+    row = _row(picture, owner=owner, name=name)
+    _write(row.file, f"upload-{row.pk}-{secrets.token_hex(8)}.{picture.extension}", picture.data)
+    try:
+        row.save(force_insert=True)
+    except DatabaseError:
+        _delete_bytes([str(row.file)])
+        raise
+    return row
+
+
+def store_thumbnail(file: ImageFile, data: bytes) -> FieldFile | None:
+    """Write a WebP beside the picture and note it on the row; return the one that the row has now.
+
+    Of several made at once, the first is kept. None where the row is gone. Raises NotWritten.
+    """
+    made: FieldFile = ImageFile(file=str(file.file)).thumbnail
+    stem = PurePosixPath(str(file.file)).stem
+    _write(made, f"{stem}{_THUMBNAIL}{secrets.token_hex(8)}.webp", data)
+    if ImageFile.objects.filter(pk=file.pk, thumbnail="").update(thumbnail=made.name):
+        return made
+    _delete_bytes([str(made)])
+    kept = ImageFile.objects.filter(pk=file.pk).exclude(thumbnail="").only("thumbnail").first()
+    return None if kept is None else kept.thumbnail
+
+
+def is_thumbnail(name: str) -> bool:
+    """Whether a name in the storage is a thumbnail's: one without a row can go, it is made again."""
+    return _THUMBNAIL in name
+
+
+def delete_files(files: FileQuerySet) -> int:
+    """Delete rows, then their bytes and thumbnails; return how many rows.
+
+    A row goes in a short transaction, its bytes once that is committed: never the other way round. Bytes
+    that the storage does not let go of are logged, and left to `reconcile_files`.
+    """
+    deleted = 0
+    while count := _delete_some(files):
+        deleted += count
+    return deleted
+
+
+def _delete_some(files: FileQuerySet) -> int:
+    with transaction.atomic():
+        picked = files.order_by().values("pk")[:DELETED_AT_ONCE]
+        rows = list(
+            ImageFile.objects.select_for_update()
+            .filter(pk__in=[row["pk"] for row in picked])
+            .values_list("pk", "file", "thumbnail")
+        )
+        ImageFile.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
+        names = [name for _, *both in rows for name in both if name]
+        transaction.on_commit(partial(_delete_bytes, names))
+    return len(rows)
+
+
+def _delete_bytes(names: Iterable[str]) -> None:
+    for name in names:
+        try:
+            default_storage.delete(name)
+        except Exception:
+            logger.exception("bytes not deleted", name=name)
+
+
+def _row(picture: Picture, **fields: Any) -> ImageFile:
+    return ImageFile(
         content_type=picture.content_type,
         width=picture.size.width,
         height=picture.size.height,
@@ -43,9 +148,13 @@ def store(picture: Picture, generation: Generation, k: int, **fields: Any) -> Im
         native_height=picture.native.height,
         size=len(picture.data),
         sha256=hashlib.sha256(picture.data).hexdigest(),
-        chat_id=generation.chat_id,
-        message_id=generation.message_id,
         **fields,
     )
-    row.file.save(name, ContentFile(picture.data), save=False)
-    return row
+
+
+def _write(field: FieldFile, name: str, data: bytes) -> None:
+    """Whatever a storage class raises is told as one thing. Raises NotWritten."""
+    try:
+        field.save(name, ContentFile(data), save=False)
+    except Exception as error:
+        raise NotWritten(f"{type(error).__name__}: {error}") from error

@@ -380,15 +380,13 @@ class TestLinks:
         assert_error(post(api, body), 400, "invalid")
         assert not hats.requests
 
-    def test_whoever_waits_for_a_url_takes_up_room(
-        self, api: Client, hats: Hats, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_whoever_waits_for_a_url_takes_up_room(self, api: Client, hats: Hats, settings: Any) -> None:
         inside = []
         hats.fault = lambda wire, response: (inside.append(room.inside), wire.send(response))[1]
         assert post(api, {"image": url_of(hats), "prompt": "a"}).status_code == 200
         assert inside == [1]
         assert room.inside == 0
-        monkeypatch.setattr(type(room), "ceiling", 0)
+        settings.EASEL_MAX_WAITING = 0
         assert_error(post(api, {"image": url_of(hats), "prompt": "a"}), 503, "too_busy")
         assert len(hats.requests) == 1
 

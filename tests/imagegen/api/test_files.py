@@ -1,4 +1,4 @@
-"""The files API over HTTP: list, metadata, content."""
+"""The files API over HTTP: list, metadata, content. All of it on a folder and at S3."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from imagegen.models import ImageFile
+
+pytestmark = pytest.mark.usefixtures("storage")
 
 LIST = "/api/v1/files/"
 
@@ -27,6 +29,10 @@ def content(file: ImageFile) -> str:
     return f"{LIST}{file.pk}/content"
 
 
+def thumbnail(file: ImageFile) -> str:
+    return f"{LIST}{file.pk}/thumbnail"
+
+
 class TestMetadata:
     def test_all_that_is_told(self, api: Client, file: ImageFile) -> None:
         body = api.get(f"{LIST}{file.pk}").json()
@@ -35,7 +41,11 @@ class TestMetadata:
         assert len(body["sha256"]) == 64
         assert (body["prompt"], body["engine"], body["model"]) == ("a lake", "dicebear", "auto")
         assert (body["chat_id"], body["message_id"]) == ("c", "m")
-        assert body["links"]["content"] == content(file)
+        assert body["links"] == {
+            "self": f"{LIST}{file.pk}",
+            "content": content(file),
+            "thumbnail": thumbnail(file),
+        }
 
     def test_never_where_it_lies(self, api: Client, file: ImageFile, settings: Any) -> None:
         text = api.get(f"{LIST}{file.pk}").content.decode() + api.get(LIST).content.decode()
@@ -69,6 +79,21 @@ class TestContent:
         assert b"".join(response.streaming_content) == whole[1:4]
         assert response.headers["Content-Range"] == f"bytes 1-3/{file.size}"
 
+    def test_several_ranges_are_the_whole(self, api: Client, file: ImageFile) -> None:
+        response = api.get(content(file), headers={"range": "bytes=0-1,3-4"})
+        assert response.status_code == 200
+        assert len(b"".join(response.streaming_content)) == file.size
+
+    def test_a_range_of_what_it_was(self, api: Client, file: ImageFile) -> None:
+        for validator, status in {f'"{file.sha256}"': 206, '"older"': 200}.items():
+            headers = {"range": "bytes=0-1", "if-range": validator}
+            assert api.get(content(file), headers=headers).status_code == status
+
+    def test_bytes_that_are_gone(self, api: Client, file: ImageFile) -> None:
+        file.file.storage.delete(file.file.name)
+        assert api.get(content(file)).status_code == 404
+        assert api.get(thumbnail(file)).status_code == 404
+
     def test_beyond_the_end(self, api: Client, file: ImageFile) -> None:
         response = api.get(content(file), headers={"range": f"bytes={file.size}-"})
         assert response.status_code == 416
@@ -84,7 +109,7 @@ class TestContent:
 
 class TestWhoMay:
     def paths(self, file: ImageFile) -> list[str]:
-        return [f"{LIST}{file.pk}", content(file)]
+        return [f"{LIST}{file.pk}", content(file), thumbnail(file)]
 
     def test_nobody_is_401(self, client_for: Any, file: ImageFile) -> None:
         for path in [*self.paths(file), LIST]:
@@ -119,8 +144,13 @@ class TestWhoMay:
         "name", [str(uuid.uuid4()), "1", "..", "%2e%2e%2fx", "a%00b", "0" * 40, "{id}", "%0a"]
     )
     def test_a_guess_is_404(self, api: Client, file: ImageFile, name: str) -> None:
-        for path in (f"{LIST}{name}", f"{LIST}{name}/content"):
-            response = api.get(path)
+        for ask, path in (
+            (api.get, f"{LIST}{name}"),
+            (api.delete, f"{LIST}{name}"),
+            (api.get, f"{LIST}{name}/content"),
+            (api.get, f"{LIST}{name}/thumbnail"),
+        ):
+            response = ask(path)
             assert response.status_code == 404
             assert set(response.json()) == {"detail", "code"}
 
@@ -139,7 +169,7 @@ class TestList:
         rows = []
         for n in range(119):
             fields = {f.name: getattr(file, f.name) for f in ImageFile._meta.concrete_fields}
-            fields |= {"id": uuid.uuid4(), "created_at": base + timedelta(seconds=n // 30)}
+            fields |= {"id": uuid.uuid4(), "position": n + 1, "created_at": base + timedelta(seconds=n // 30)}
             rows.append(ImageFile(**fields, **{}))
         ImageFile.objects.bulk_create(rows)
         return [
