@@ -60,6 +60,7 @@ def main() -> int:
             if accounts:
                 _show(_first_portrait(http, accounts[-1]))
             _show(_examples(http.public_url, accounts))
+        _let_go_of_database()
         return server.wait()
     finally:
         server.terminate()
@@ -91,6 +92,12 @@ def _prepare() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     _collect_static()
+
+
+def _let_go_of_database() -> None:
+    from imagegen.database import close_pools
+
+    close_pools()
 
 
 def _collect_static() -> None:
