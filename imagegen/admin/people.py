@@ -7,8 +7,10 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from imagegen.models import GroupRetention
 
 for model in (User, Group, OutstandingToken, BlacklistedToken):  # tokens are nobody's to read
     admin.site.unregister(model)
@@ -21,6 +23,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     change_password_form = AdminPasswordChangeForm
 
 
+class RetentionInline(TabularInline):
+    model = GroupRetention
+    verbose_name_plural = "Retention of pictures"
+
+
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
+    inlines = [RetentionInline]

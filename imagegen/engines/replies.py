@@ -24,6 +24,8 @@ from imagegen.engines.errors import (
 )
 
 LONGEST_DETAIL = 600
+LONGEST_READ = 8 * LONGEST_DETAIL
+"""Characters that are looked through for secrets of a known shape: a hostile text costs their square."""
 LONGEST_WAIT = 3600.0
 """Seconds: an engine that asks for more is asked again after an hour."""
 
@@ -75,7 +77,7 @@ class Scrub:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        text = _SECRET_PARTS_OF_A_URL.sub("***", text)
+        text = _SECRET_PARTS_OF_A_URL.sub("***", text[:LONGEST_READ])
         text = _LOOKS_LIKE_A_KEY.sub("***", text)
         text = _LOOKS_LIKE_DATA.sub("…", text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())

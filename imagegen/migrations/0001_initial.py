@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
                 ('max_pictures', models.PositiveSmallIntegerField(default=10, help_text='Pictures that one request may ask for.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
                 ('retention_days', models.PositiveIntegerField(default=0, help_text="Days after which pictures are deleted; 0: never. A group's own retention comes first.")),
                 ('delete_pictures_with_user', models.BooleanField(default=False, help_text='When a user is deleted, delete their pictures and prompts. Otherwise both stay, without an owner.')),
-                ('keep_native', models.BooleanField(default=False, help_text='Store pictures in the size the engine made, whatever was asked for. Portraits stay 512x512.', verbose_name='keep the native size')),
+                ('keep_native', models.BooleanField(default=False, help_text='Store pictures in the size the engine made, whatever was asked for. Never portraits.', verbose_name='keep the native size')),
                 ('write_provenance', models.BooleanField(default=False, help_text="Write into PNG and JPEG files that an AI made them (IPTC's digital source type), and with which engine, model and generation. Never the prompt.")),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('edit_connection', models.ForeignKey(blank=True, help_text='Edits pictures.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='imagegen.engineconnection')),

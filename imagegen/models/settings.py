@@ -37,9 +37,9 @@ def validate_size(value: str) -> None:
 
 class SettingsManager(models.Manager["ImageSettings"]):
     def current(self) -> ImageSettings:
-        """The row with its connections, in one query: a change is seen by the next request anywhere."""
+        """The row, without its connections: a change is seen by the next request anywhere."""
         try:
-            return self.select_related(*(f"{name}_connection" for name in OPERATIONS)).get(pk=1)
+            return self.get(pk=1)
         except ImageSettings.DoesNotExist:
             self.lay_out()
             return self.current()
@@ -108,7 +108,7 @@ class ImageSettings(models.Model):
     keep_native = models.BooleanField(
         "keep the native size",
         default=False,
-        help_text="Store pictures in the size the engine made, whatever was asked for. Portraits stay 512x512.",
+        help_text="Store pictures in the size the engine made, whatever was asked for. Never portraits.",
     )
     write_provenance = models.BooleanField(
         default=False,
@@ -130,6 +130,11 @@ class ImageSettings(models.Model):
         """The selected connection; portraits fall back to the one that generates."""
         chosen: EngineConnection | None = getattr(self, f"{operation}_connection")
         return chosen or (self.generate_connection if operation == "portrait" else None)
+
+    def connection_id_for(self, operation: str) -> int | None:
+        """The same, without a query."""
+        chosen: int | None = getattr(self, f"{operation}_connection_id")
+        return chosen or (self.generate_connection_id if operation == "portrait" else None)
 
 
 class Fallback(models.Model):

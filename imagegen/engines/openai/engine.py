@@ -152,7 +152,8 @@ class OpenAI(Engine):
         if answer.body is not None:
             links = _links(load(answer.body))
             missing = {k: url for k, url in links.items() if not call.spool.picture(k).exists()}
-            self._fetch(missing, answer, self._client(dialect(self.config)), call)
+            if missing:
+                self._fetch(missing, answer, self._client(dialect(self.config)), call)
         return answer
 
     def parse(self, answer: Answer) -> list[EngineImage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -318,10 +319,13 @@ class TestEngineFaults:
         sent = server.requests[-1].json
         assert sent["aspect_ratio"] == "3:2" and "size" not in sent
 
-    def test_nothing_is_left_in_incoming(self, api: Client, server: LiteLLM, settings: Any) -> None:
+    def test_nothing_is_left_in_incoming(
+        self, api: Client, server: LiteLLM, settings: Any, tmp_path: Path
+    ) -> None:
+        settings.EASEL_INCOMING_DIR = tmp_path
         post(api, {"prompt": "a"})
         post(api, {"prompt": "[500] a"})
-        assert list(settings.EASEL_INCOMING_DIR.iterdir()) == []
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_generation_makes_at_most_this_many_queries(api: Client, django_assert_num_queries: Any) -> None:

@@ -36,11 +36,14 @@ def test_laying_out_changes_nothing_that_is_there():
     assert (current.generate_connection, current.default_size) == (None, "640x480")
 
 
-def test_settings_and_connections_come_in_one_query(django_assert_num_queries):
+def test_settings_come_in_one_query_and_connections_when_they_are_asked_for(django_assert_num_queries):
     with django_assert_num_queries(1):
         current = ImageSettings.objects.current()
-        assert current.connection_for("portrait").name == "built-in"
-        assert current.connection_for("edit") is None
+        chosen = current.connection_id_for("portrait")
+        assert current.connection_id_for("edit") is None and current.connection_for("edit") is None
+    with django_assert_num_queries(1):
+        built_in = current.connection_for("portrait")
+    assert (built_in.name, built_in.pk) == ("built-in", chosen)
 
 
 def test_a_removed_connection_is_no_longer_selected():
