@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pybase64
 
 from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured, PromptRejected
@@ -47,18 +45,6 @@ class Picture:
 
     data: bytes | None
     revised_prompt: str = ""
-
-
-def load(path: Path) -> Json:
-    """The JSON object in a file. Raises BadEngineResponse when it is something else."""
-    try:
-        whole = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        detail = f"the answer is no JSON: {error.msg} at {error.pos}"
-        raise BadEngineResponse(detail=detail, may_have_charged=True) from None
-    if not isinstance(whole, dict):
-        raise BadEngineResponse(detail="the answer is JSON, but no object", may_have_charged=True)
-    return whole
 
 
 def pictures(whole: Json) -> list[Picture]:

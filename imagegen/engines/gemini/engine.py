@@ -30,7 +30,7 @@ from imagegen.engines.base import (
     Model,
 )
 from imagegen.engines.errors import BadEngineResponse, EngineMisconfigured, Unsupported
-from imagegen.engines.gemini.answers import load, meta, pictures, why_no_picture
+from imagegen.engines.gemini.answers import meta, pictures, why_no_picture
 from imagegen.engines.gemini.models import (
     GENERATE_CONTENT,
     MAKER,
@@ -46,7 +46,7 @@ from imagegen.engines.gemini.models import (
 )
 from imagegen.engines.gemini.refusals import explain
 from imagegen.engines.http import QUICK, Body, Client
-from imagegen.engines.replies import Scrub
+from imagegen.engines.replies import Scrub, load
 from imagegen.engines.sizes import OWN_SIZE, AspectRatios
 
 logger = logging.getLogger(__name__)
