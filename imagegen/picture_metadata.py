@@ -12,6 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from xml.sax.saxutils import quoteattr
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -34,8 +35,20 @@ _VP8X_LENGTH = 10
 _WEBP_FLAGS_DROPPED = 0x08 | 0x04  # EXIF, XMP
 
 
+MOST_CHUNKS, MOST_SCANS = 100_000, 100
+
+
 class Malformed(ValueError):
     """The file does not follow its format."""
+
+
+def is_laborious(data: bytes) -> bool:
+    """Whether a file has so many parts that looking at it takes minutes, whatever its size: a progressive
+    JPEG decodes all of its pixels again for each scan, and each chunk of a PNG is handled by itself."""
+    if data.startswith(PNG_SIGNATURE):
+        with suppress(Malformed):
+            return any(number > MOST_CHUNKS for number, _ in enumerate(_png_chunks(memoryview(data))))
+    return data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS
 
 
 def strip_png(data: bytes) -> bytes:

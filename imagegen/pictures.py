@@ -123,7 +123,10 @@ def make_thumbnail(data: bytes) -> bytes:
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
-    """The header only. Raises NotAPicture for another format, or more pixels than we take."""
+    """The header only. Raises NotAPicture for another format, more pixels than we take, or a file made
+    to keep a decoder busy."""
+    if picture_metadata.is_laborious(data):
+        raise NotAPicture("The picture is made of too many parts.")
     try:
         image = Image.open(BytesIO(data), formats=list(FORMATS))
     except Image.DecompressionBombError:

@@ -105,7 +105,7 @@ def _broken_rules(given: object, selection: Selection) -> list[str]:
 
 
 def _clean(text: str, selection: Selection) -> str:
-    folded = shorten(fold(text), selection.max_length)  # a mark may fold into two characters
+    folded = shorten(fold(text.strip()), selection.max_length)  # a mark may fold into two characters
     return "" if folded.casefold() in {"none", "n/a", "any", "unspecified"} else folded
 
 

@@ -19,21 +19,28 @@ def client_address(request: HttpRequest) -> str:
     """The peer's address or, where the peer is a trusted proxy, the one that it vouches for.
 
     That is the right-most `X-Forwarded-For` entry which is no trusted proxy itself. Whatever does not
-    parse leaves the peer's address.
+    parse leaves the peer's address. Of IPv6 it is the first address of the /64: that is what one client
+    is given, and it may use a new address for each request.
     """
     peer = _parse(request.META.get("REMOTE_ADDR", ""))
     if peer is None:
         return NOBODY
     trusted = parse_networks(tuple(settings.EASEL_TRUSTED_PROXIES))
     if not _is_in(peer, trusted):
-        return str(peer)
+        return _as_one_client(peer)
     for entry in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         address = _parse(entry)
         if address is None:
             break
         if not _is_in(address, trusted):
-            return str(address)
-    return str(peer)
+            return _as_one_client(address)
+    return _as_one_client(peer)
+
+
+def comes_from_trusted_proxy(request: HttpRequest) -> bool:
+    """Whether the peer itself is one of EASEL_TRUSTED_PROXIES."""
+    peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    return peer is not None and _is_in(peer, parse_networks(tuple(settings.EASEL_TRUSTED_PROXIES)))
 
 
 @lru_cache(maxsize=8)
@@ -48,6 +55,12 @@ def _parse(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _as_one_client(address: Address) -> str:
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(IPv6Network((address, 64), strict=False).network_address)
 
 
 def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:

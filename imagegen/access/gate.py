@@ -3,10 +3,10 @@
 In this order, so that nobody learns or costs more than they must: the rate of the address, who you
 are, what you may do, your own rate, the size of the body. Only then is the body read.
 
-A family with errors of its own sets `exception_handler` (see `errors.make_handler`). An open view sets
-`authentication_classes = []` and `permission_classes = [AllowAny]`; the rate of the address and the size
-of the body stay limited. GatedAPIView has no docstring: the API's description would show it as its
-subclasses'.
+A family with errors of its own sets `exception_handler` (see `errors.make_handler`), a view with a lower
+limit `max_body_bytes`. An open view sets `authentication_classes = []` and `permission_classes = [AllowAny]`;
+the rate of the address and the size of the body stay limited. GatedAPIView has no docstring: the API's
+description would show it as its subclasses'.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from imagegen.access import errors, rates
@@ -47,6 +48,7 @@ class GatedAPIView(APIView):
     metadata_class = None
     http_method_names = [name for name in View.http_method_names if name not in ("options", "trace")]
 
+    max_body_bytes: ClassVar[int | None] = None
     exception_handler: ClassVar[errors.ExceptionHandler] = staticmethod(errors.exception_handler)
 
     def get_exception_handler(self) -> errors.ExceptionHandler:
@@ -58,7 +60,13 @@ class GatedAPIView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         rates.check(key=f"address:{client_address(request._request)}", per_second=settings.EASEL_RATE_ADDRESS)
         super().initial(request, *args, **kwargs)
-        _check_body(request)
+        _check_body(request, self.max_body_bytes or settings.EASEL_MAX_BODY_BYTES)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """What one caller is told is no cache's to keep, unless the view says otherwise."""
+        answer: Response = super().finalize_response(request, response, *args, **kwargs)
+        answer.headers.setdefault("Cache-Control", "private, no-store")
+        return answer
 
     def perform_authentication(self, request: Request) -> None:
         super().perform_authentication(request)
@@ -69,9 +77,9 @@ class GatedAPIView(APIView):
             rates.check(key=f"user:{request.user.pk}", per_second=settings.EASEL_RATE_USER)
 
 
-def _check_body(request: Request) -> None:
+def _check_body(request: Request, limit: int) -> None:
     """Refuse a body that says it is too large. One that does not say how large it is is read here."""
-    meta, limit = request.META, settings.EASEL_MAX_BODY_BYTES
+    meta = request.META
     length = meta.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdigit()):
         raise ParseError("Content-Length must be a number.")
@@ -82,7 +90,10 @@ def _check_body(request: Request) -> None:
         and "CONTENT_LENGTH" not in meta
         and meta.get("wsgi.input_terminated")
     ):
-        body = meta["wsgi.input"].read(limit + 1)
+        try:
+            body = meta["wsgi.input"].read(limit + 1)
+        except OSError:
+            raise ParseError("The body broke off, or its chunks are malformed.") from None
         if len(body) > limit:
             raise _too_large(limit)
         meta["CONTENT_LENGTH"] = str(len(body))
@@ -90,4 +101,5 @@ def _check_body(request: Request) -> None:
 
 
 def _too_large(limit: int) -> errors.BodyTooLarge:
-    return errors.BodyTooLarge(f"The request body is larger than {limit // 1024**2} MB.")
+    most = f"{limit // 1024**2} MB" if limit >= 1024**2 else f"{limit // 1024} KB"
+    return errors.BodyTooLarge(f"The request body is larger than {most}.")

@@ -79,9 +79,13 @@ def record_use(*, key: ApiKey, at_most_every: timedelta = timedelta(minutes=1)) 
 
 
 class RateLimitQuerySet(models.QuerySet["RateLimit"]):
+    def stale(self) -> RateLimitQuerySet:
+        """Those that limit nothing any more."""
+        return self.filter(whole_at__lt=time.time_ns())
+
     def delete_stale(self) -> int:
-        """Delete the rows that limit nothing any more; return how many."""
-        return self.filter(whole_at__lt=time.time_ns()).delete()[0]
+        """Delete those that limit nothing any more; return how many."""
+        return self.stale().delete()[0]
 
 
 class RateLimit(models.Model):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import IO, Any, ClassVar, NoReturn
 
 from django.core.validators import MaxLengthValidator, MinLengthValidator
@@ -20,6 +20,11 @@ from rest_framework.parsers import BaseParser
 from rest_framework.settings import api_settings
 
 MAX_DEPTH = 32
+MAX_VALUES = 250_000
+"""In one body, give or take: a list of a hundred million empty ones would fit into its bytes, and takes a
+hundred times as many in memory."""
+
+_BETWEEN_VALUES = (b",", b":", b"[", b"{")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -35,12 +40,9 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        text = _decode(stream.read())
         try:
-            return json.loads(
-                stream.read().decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
-            )
-        except UnicodeDecodeError:
-            raise ParseError("The body is not UTF-8 text.") from None
+            return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
             raise ParseError(f"The body is not valid JSON ({where}).") from None
@@ -48,6 +50,16 @@ class StrictJSONParser(BaseParser):
             raise ParseError("The body contains a number out of range.") from None
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
+
+
+def _decode(body: bytes) -> str:
+    """A function of its own, so that the bytes are gone once there is text."""
+    if sum(map(body.count, _BETWEEN_VALUES)) > MAX_VALUES:
+        raise ParseError("The body holds too many values.")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ParseError("The body is not UTF-8 text.") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -83,8 +95,17 @@ def _refuse_unstorable_text(text: str) -> None:
         raise serializers.ValidationError("Unpaired surrogates are not allowed: this is not valid text.")
 
 
+def refuse_unstorable_beside(known: Container[str], data: Mapping[str, Any]) -> None:
+    """The same for names that are not known, and what they hold. The fault names none of them: a name
+    with such characters could not be sent back."""
+    try:
+        refuse_unstorable({name: value for name, value in data.items() if name not in known})
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: error.detail}) from None
+
+
 class StrictSerializer(serializers.Serializer[Any]):
-    """The base of every body. Unknown fields are ignored.
+    """The base of every body. Unknown fields are ignored, once they hold nothing that is refused anywhere.
 
     A field with a true `any_text` attribute takes text that cannot be stored, and must fold it itself.
     """
@@ -114,6 +135,7 @@ class StrictSerializer(serializers.Serializer[Any]):
                 errors[name] = error.detail
         if errors:
             raise serializers.ValidationError(errors)
+        refuse_unstorable_beside(self.fields, data)
         return super().to_internal_value(given)
 
 

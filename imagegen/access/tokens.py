@@ -19,7 +19,7 @@ SCOPE = "api"
 AnyToken = TypeVar("AnyToken", bound=Token)
 
 # Beside TokenError: a header nested deeper than Python recurses, and claims of a type that no date or id has.
-_MALFORMED = (TokenError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+_MALFORMED = (TokenError, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError)
 
 
 class ScopedRefreshToken(RefreshToken):

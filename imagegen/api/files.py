@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError as InvalidCursor
 from django.http import Http404, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -43,7 +44,7 @@ class FilePages(CursorPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
-        except NotFound:
+        except (NotFound, InvalidCursor, ValueError, OverflowError):
             raise ValidationError({"cursor": ["Not a cursor of this list."]}) from None
 
     def get_paginated_response(self, data: Any) -> Response:

@@ -292,7 +292,7 @@ class TestEngineFaults:
         def broken(*args: Any, **kwargs: Any) -> None:
             raise RuntimeError("secret /path/in/here")
 
-        monkeypatch.setattr("imagegen.calls.storage.store", broken)
+        monkeypatch.setattr("imagegen.storing.storage.store", broken)
         response = post(api, PORTRAIT, {"prompt": PIXIE})
         assert_error(response, 500)
         assert "secret" not in response.content.decode()
