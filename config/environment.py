@@ -89,7 +89,7 @@ GROUPS: dict[str, list[Variable]] = {
     ],
     "Serving": [
         Variable("EASEL_WORKERS", int, 2, "Worker processes.", least=1),
-        Variable("EASEL_THREADS", int, 640, "Threads a worker. A waiting generation holds one.", least=1),
+        Variable("EASEL_THREADS", int, 800, "Threads a worker. A waiting generation holds one.", least=1),
         Variable("EASEL_MAX_WAITING", int, 1000,
                  "Generations that may wait at once, over all workers; one more gets 503."),
         Variable("EASEL_GRACEFUL_TIMEOUT", int, 120, "Seconds that a stop lets running requests finish in."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from django.core.cache import cache
+from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 
@@ -59,27 +60,29 @@ def choose(
 
     Raises Disabled, NotAllowed, InvalidRequest (field `model`).
     """
-    selected = settings.connection_for(operation)
-    usable = _selected_first(EngineConnection.objects.usable_by(user), selected)
+    usable = _usable(settings, user, operation)
     if model:
         routes = _offering(usable, model) or _unknown(usable, model, operation)
     else:
-        routes = [_default_route(connection) for connection in _at_default(usable, selected)]
+        routes = [_default_route(connection) for connection in _at_default(usable, settings, operation)]
     return sorted(routes, key=lambda route: route.connection.is_resting)
 
 
-def _selected_first(
-    connections: Iterable[EngineConnection], selected: EngineConnection | None
+def _usable(settings: ImageSettings, user: User | AnonymousUser, operation: str) -> list[EngineConnection]:
+    """What the caller may use, the selected connection first."""
+    selected = settings.connection_id_for(operation)
+    return sorted(EngineConnection.objects.usable_by(user), key=lambda connection: connection.pk != selected)
+
+
+def _at_default(
+    usable: list[EngineConnection], settings: ImageSettings, operation: str
 ) -> list[EngineConnection]:
-    return sorted(connections, key=lambda connection: connection != selected)
-
-
-def _at_default(usable: list[EngineConnection], selected: EngineConnection | None) -> list[EngineConnection]:
+    if usable and usable[0].pk == settings.connection_id_for(operation):
+        return [usable[0], *_fallbacks(usable[1:])]
+    selected = settings.connection_for(operation)
     if selected is None or not selected.enabled:
         raise Disabled("No image engine is selected. Please ask an administrator to choose one.")
-    if usable[:1] != [selected]:
-        raise NotAllowed("You may not use the image engine that is selected.")
-    return [selected, *_fallbacks(usable[1:])]
+    raise NotAllowed("You may not use the image engine that is selected.")
 
 
 def _fallbacks(connections: Iterable[EngineConnection]) -> list[EngineConnection]:
@@ -124,20 +127,24 @@ def _unknown(usable: list[EngineConnection], model: str, operation: str) -> NoRe
 
 
 def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | None]) -> None:
-    """Count failures in a row; let a connection rest for a while after several. Writes only on change."""
+    """Count failures in a row; let a connection rest for a while after several. Writes only on change, and
+    where the database is away not at all: what was made or went wrong matters more.
+    """
     faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in errors]
     rows = EngineConnection.objects.filter(pk=connection.pk)
-    if all(faults):
-        until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
-        rows.update(failures=F("failures") + 1, rests_until=until)
-    elif connection.failures and not any(faults):
-        rows.update(failures=0, rests_until=None)
+    try:
+        if all(faults):
+            until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
+            rows.update(failures=F("failures") + 1, rests_until=until)
+        elif connection.failures and not any(faults):
+            rows.update(failures=0, rests_until=None)
+    except DatabaseError:
+        logger.exception("outcome not noted", connection=connection.name)
 
 
 def offered_to(settings: ImageSettings, user: User | AnonymousUser, operation: str) -> list[OfferedModel]:
     """Every model that the caller may use for `operation`, the selected connection's first."""
-    selected = settings.connection_for(operation)
-    usable = _selected_first(EngineConnection.objects.usable_by(user), selected)
+    usable = _usable(settings, user, operation)
     return [item for connection in usable for item in offered_by(connection, operation)]
 
 

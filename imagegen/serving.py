@@ -96,6 +96,7 @@ def _answer(request: HttpRequest, file: ImageFile, said: _Said) -> HttpResponseB
         response = StreamingHttpResponse(_pieces(source, first, last))
     else:
         response = FileResponse(source)
+        response.block_size = PIECE
     response.headers["Content-Length"] = str(last - first + 1)
     response.headers["Accept-Ranges"] = "bytes"
     if wanted:

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from imagegen.database import release_connections
 from imagegen.engines.base import Call
 from imagegen.engines.errors import EngineTimeout
 from imagegen.models import EngineConnection, Ticket
+
+logger = structlog.stdlib.get_logger(__name__)
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 CLEANING_UP = 30
@@ -39,8 +42,7 @@ def turn(connection: EngineConnection, call: Call) -> Iterator[None]:
         _wait(ticket, connection.concurrency, call)
         yield
     finally:
-        ticket.delete()
-        release_connections()
+        _give_back(ticket)
 
 
 def _draw(connection: EngineConnection, seconds: float) -> Ticket:
@@ -49,6 +51,15 @@ def _draw(connection: EngineConnection, seconds: float) -> Ticket:
     with transaction.atomic():
         EngineConnection.objects.select_for_update().filter(pk=connection.pk).exists()
         return Ticket.objects.create(connection=connection, deadline_at=until)
+
+
+def _give_back(ticket: Ticket) -> None:
+    """Where the database is away, the ticket's deadline ends it: a picture is not lost over it."""
+    try:
+        ticket.delete()
+    except DatabaseError:
+        logger.exception("turn not given back", connection=ticket.connection.name)
+    release_connections()
 
 
 def _wait(ticket: Ticket, limit: int, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""How many generations wait in this process, and whether it still takes new ones.
+"""How many generations wait on this machine, and whether this process still takes new ones.
 
 A waiting generation holds a thread. Beyond the ceiling the answer is an immediate "later", so that cheap
 requests always find a thread and nothing collapses.
@@ -6,9 +6,8 @@ requests always find a thread and nothing collapses.
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 
 from django.conf import settings
@@ -23,8 +22,13 @@ class WaitingRoom:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside = 0
         self._closing = False
+        self._counts: MutableSequence[int] = [0]
+        self._own = 0
+
+    def share(self, counts: MutableSequence[int], own: int) -> None:
+        """Count together with other processes: each writes its own number, at `own`, and reads all."""
+        self._counts, self._own = counts, own
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -32,23 +36,24 @@ class WaitingRoom:
         with self._lock:
             if self._closing:
                 raise TooBusy("The service is restarting. Please try again shortly.", retry_after=RETRY_AFTER)
-            if self._inside >= self.ceiling:
+            if self._is_full():
                 raise TooBusy("Too many pictures are being made. Please try again.", retry_after=RETRY_AFTER)
-            self._inside += 1
+            self._counts[self._own] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._inside -= 1
+                self._counts[self._own] -= 1
 
-    @property
-    def ceiling(self) -> int:
-        """This process's share of EASEL_MAX_WAITING."""
-        return math.ceil(settings.EASEL_MAX_WAITING / max(settings.EASEL_WORKERS, 1))
+    def _is_full(self) -> bool:
+        threads = settings.EASEL_THREADS
+        mine = self._counts[self._own]
+        return self.inside >= settings.EASEL_MAX_WAITING or mine >= threads - threads // 16
 
     @property
     def inside(self) -> int:
-        return self._inside
+        """Over all processes that count together."""
+        return sum(self._counts)
 
     def close(self) -> None:
         """Take nobody new: the process is stopping."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 
@@ -24,6 +28,7 @@ class LiveEasel:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
+        self._closing = ExitStack()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EASEL_")},
@@ -41,19 +46,29 @@ class LiveEasel:
         }
 
     def __enter__(self) -> Self:
+        self.environment["DATABASE_URL"] = self._closing.enter_context(
+            database_of_its_own(self.environment.get("DATABASE_URL", ""))
+        )
         self.log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "config.quickstart"],
             cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=self.log,
         )  # fmt: skip
+        try:
+            self._wait_for_banner()
+            self.headers = {"Authorization": f"Bearer {self._token()}"}
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _wait_for_banner(self) -> None:
         assert self.process.stdout is not None
         self.banner = ""
         while STARTED not in self.banner:
             line = self.process.stdout.readline().decode()
             assert line, f"it did not start: {(self.folder / 'log').read_text()[-3000:]}"
             self.banner += line
-        self.headers = {"Authorization": f"Bearer {self._token()}"}
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -62,9 +77,12 @@ class LiveEasel:
         try:
             self.process.wait(20)
         finally:
-            self.process.kill()
+            for pid in tree(self.process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.communicate()
             self.log.close()
+            self._closing.close()
 
     def _token(self) -> str:
         login = {"username": "admin", "password": PASSWORD}
@@ -84,6 +102,33 @@ class LiveEasel:
             cwd=ROOT, env=self.environment | environment, check=True, capture_output=True, text=True,
         )  # fmt: skip
         return done.stdout
+
+
+@contextmanager
+def database_of_its_own(url: str) -> Iterator[str]:
+    """An empty PostgreSQL database on the same server; another URL is handed back as it is."""
+    if not url.startswith("postgres"):
+        yield url
+        return
+    import psycopg
+
+    name = f"easel_live_{secrets.token_hex(6)}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it, where it still runs."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return [pid, *(process for child in children for process in tree(child))]
 
 
 def free_port() -> int:

@@ -90,5 +90,5 @@ def test_while_stopping_it_looks_up_every_second(worker):
 
 def test_what_gunicorn_is_told():
     assert gunicorn.bind == "127.0.0.1:8005"
-    assert (gunicorn.workers, gunicorn.threads, gunicorn.worker_connections) == (2, 640, 2000)
+    assert (gunicorn.workers, gunicorn.threads, gunicorn.worker_connections) == (2, 800, 2000)
     assert (gunicorn.graceful_timeout, gunicorn.forwarded_allow_ips) == (120, "")

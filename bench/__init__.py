@@ -1,0 +1,1 @@
+"""Load on Easel as it is run. `python -m bench --help`; docs/performance.md explains the figures."""
