@@ -217,6 +217,7 @@ def _pass_on_signals(server: subprocess.Popen[bytes]) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)  # the terminal was closed
 
 
 def _show(text: str) -> None:

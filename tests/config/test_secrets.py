@@ -86,7 +86,7 @@ def test_one_that_cannot_be_read_says_so(tmp_path):
         find(tmp_path, SECRET_KEY, variable="SECRET_KEY")
 
 
-@pytest.mark.parametrize("key", ["", "short", "x" * 44, "é" * 32, Fernet.generate_key().decode()[:-2]])
+@pytest.mark.parametrize("key", ["", "short", "x" * 44, "é" * 32, "A" * 42])
 def test_what_is_no_encryption_key(key):
     with pytest.raises(ImproperlyConfigured, match="must hold Fernet keys"):
         check_encryption_keys([Fernet.generate_key().decode(), key])
