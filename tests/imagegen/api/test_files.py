@@ -141,7 +141,8 @@ class TestWhoMay:
         assert api.get(content(file)).status_code == 200
 
     @pytest.mark.parametrize(
-        "name", ["f3b0c2d4-1111-4222-8333-944445555666", "1", "..", "%2e%2e%2fx", "a%00b", "0" * 40, "{id}", "%0a"]
+        "name",
+        ["f3b0c2d4-1111-4222-8333-944445555666", "1", "..", "%2e%2e%2fx", "a%00b", "0" * 40, "{id}", "%0a"],
     )
     def test_a_guess_is_404(self, api: Client, file: ImageFile, name: str) -> None:
         for ask, path in (

@@ -85,7 +85,9 @@ class TestCallName:
         assert CallName.parse(f"{name}.answer") == name
         assert CallName.parse(f"{name}.0.picture.part") == name
 
-    @pytest.mark.parametrize("name", ["", "x", "README.md", "f3b0c2d4-1111-4222-8333-944445555666-1-2.answer", ".reconcile.lock"])
+    @pytest.mark.parametrize(
+        "name", ["", "x", "README.md", "f3b0c2d4-1111-4222-8333-944445555666-1-2.answer", ".reconcile.lock"]
+    )
     def test_something_else(self, name: str) -> None:
         with pytest.raises(ValueError, match="is not named after a call"):
             CallName.parse(name)
