@@ -17,7 +17,7 @@ import requests
 from tests.live import LiveEasel, tree
 from tests.serving.engines import SlowEngine
 
-SECONDS = 4.0
+SECONDS = 3.0
 CUT = "cut"
 
 
