@@ -38,7 +38,13 @@ class Generation(models.Model):
         PORTRAIT = "portrait"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="generations")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="generations",
+        db_index=False,  # those below begin with it; PostgreSQL would read all of a user's past through it
+    )
     operation = models.CharField(max_length=10, choices=Operation)
     connection = models.ForeignKey(EngineConnection, models.SET_NULL, null=True, related_name="generations")
     connection_name = models.CharField(max_length=50)
