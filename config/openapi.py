@@ -43,6 +43,7 @@ TAGS = [
         "an engine that did not deliver is 400, and `code` says why.",
     },
     {"name": "files", "description": "Your own pictures: lists, metadata, bytes."},
+    {"name": "usage", "description": "What your quotas are, and what is left of them."},
     {"name": "auth", "description": "Tokens, browser sessions and API keys."},
 ]
 

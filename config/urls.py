@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from config import health
 from config.schema_view import DocsView, SchemaView
 from imagegen.api.urls import file_patterns, images
+from imagegen.api.usage import UsageView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
@@ -20,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/images/", include(images)),
     path("api/v1/images/", include(images)),
     path("api/v1/", include(file_patterns)),
+    path("api/usage", UsageView.as_view()),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="docs")),
 ]

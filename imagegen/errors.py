@@ -31,6 +31,10 @@ class InvalidRequest(ImageServiceError):
         super().__init__(message)
 
 
+class QuotaExceeded(ImageServiceError):
+    """The caller's groups allow no more for now."""
+
+
 class TooBusy(ImageServiceError):
     """Too much is waiting already, or this process is stopping."""
 

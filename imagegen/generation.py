@@ -13,20 +13,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 from opentelemetry import trace
 
-from imagegen import routing
+from imagegen import quotas, routing
 from imagegen.calls import Delivery, Plan, can_serve, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, error_for_code
 from imagegen.engines.sizes import Size
-from imagegen.errors import Disabled, InvalidRequest, NotStored, OtherBody, StillRunning
-from imagegen.models import Generation, ImageFile, ImageSettings
+from imagegen.errors import Disabled, InvalidRequest, NotStored, OtherBody, QuotaExceeded, StillRunning
+from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota
+from imagegen.models.generation import QUOTA_EXCEEDED
+from imagegen.models.quota import NO_QUOTA
 from imagegen.models.settings import AUTO, parse_size
 from imagegen.orders import Made, Order
 from imagegen.tracing import current_trace_id
@@ -70,13 +72,16 @@ def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None)
         if read_sources is not None:
             order = replace(order, **vars(read_sources()))
         plans = _plan(order, current, routes)
+        quota = GroupQuota.objects.of(order.user) if current.quotas_exist else NO_QUOTA
         try:
-            generation = _begin(order, plans)
-        except IntegrityError:  # the same key came in twice at once, and the other was first
+            generation = _begin(order, plans, quota)
+        except (IntegrityError, QuotaExceeded) as refused:
             first = _earlier(order)
-            if first is None:
-                raise
-            return _replay(first, order)
+            if first is not None:  # the same key came in twice at once, and the other was first
+                return _replay(first, order)
+            if isinstance(refused, QuotaExceeded):
+                _write_refusal(order, plans, refused)
+            raise
         return _carry_out(generation, plans, order)
 
 
@@ -139,36 +144,66 @@ def _asked_size(order: Order, current: ImageSettings, capabilities: Capabilities
     return None if size == AUTO else parse_size(size)
 
 
-def _begin(order: Order, plans: list[Plan]) -> Generation:
-    """Evidence first: the row is there before the engine hears of it. Raises IntegrityError."""
-    now = timezone.now()
-    route, request = plans[0].route, plans[0].request
+def _begin(order: Order, plans: list[Plan], quota: Quota) -> Generation:
+    """Evidence first: the row is there before the engine hears of it, and holds what it may take.
+
+    Raises QuotaExceeded, and IntegrityError for an idempotency key that is there already.
+    """
     longest = max(plan.route.engine.config.deadline for plan in plans)
+    reserved = max(plan.route.connection.price for plan in plans) * order.n
     with transaction.atomic():
-        return Generation.objects.create(
-            user=order.user,
-            operation=order.operation,
-            connection=route.connection,
-            connection_name=route.connection.name,
-            engine=route.connection.engine,
-            model=route.model,
-            prompt=order.prompt,
-            parameters={
-                "size": str(request.size or AUTO),
-                "steps": request.steps,
-                "negative_prompt": request.negative_prompt,
-                "seed": request.seed,
-                "metadata": order.metadata,
-            },
-            pictures_asked=order.n,
-            chat_id=order.chat_id,
-            message_id=order.message_id,
-            trace_id=current_trace_id(),
+        quotas.check(order.user, quota, pictures=order.n, money=reserved)
+        now = timezone.now()
+        return _write_down(
+            order,
+            plans,
+            reserved=reserved,
             idempotency_key=order.idempotency_key,
             fingerprint=order.fingerprint,
             created_at=now,
             deadline_at=now + timedelta(seconds=longest + STORING_SECONDS),
         )
+
+
+def _write_refusal(order: Order, plans: list[Plan], refusal: QuotaExceeded) -> None:
+    """For staff to see. Without the idempotency key: the same request may pass once the quota resets."""
+    now = timezone.now()
+    _write_down(
+        order,
+        plans,
+        status=Status.FAILED,
+        pictures_failed=order.n,
+        error_code=QUOTA_EXCEEDED,
+        error_message=refusal.message,
+        created_at=now,
+        deadline_at=now,
+        finished_at=now,
+    )
+
+
+def _write_down(order: Order, plans: list[Plan], **fields: Any) -> Generation:
+    route, request = plans[0].route, plans[0].request
+    return Generation.objects.create(
+        user=order.user,
+        operation=order.operation,
+        connection=route.connection,
+        connection_name=route.connection.name,
+        engine=route.connection.engine,
+        model=route.model,
+        prompt=order.prompt,
+        parameters={
+            "size": str(request.size or AUTO),
+            "steps": request.steps,
+            "negative_prompt": request.negative_prompt,
+            "seed": request.seed,
+            "metadata": order.metadata,
+        },
+        pictures_asked=order.n,
+        chat_id=order.chat_id,
+        message_id=order.message_id,
+        trace_id=current_trace_id(),
+        **fields,
+    )
 
 
 def _carry_out(generation: Generation, plans: list[Plan], order: Order) -> Made:

@@ -6,12 +6,14 @@ from imagegen import errors
 from imagegen.access.errors import INTERNAL, Problem
 from imagegen.access.errors import describe as describe_request
 from imagegen.engines.errors import EngineError
+from imagegen.models.generation import QUOTA_EXCEEDED
 
 _STATUS_AND_CODE: dict[type[errors.ImageServiceError], tuple[int, str]] = {
     errors.Disabled: (403, "disabled"),
     errors.NotAllowed: (403, "permission_denied"),
     errors.StillRunning: (409, "still_running"),
     errors.OtherBody: (422, "idempotency_key_reused"),
+    errors.QuotaExceeded: (429, QUOTA_EXCEEDED),
     errors.NotStored: (500, "not_stored"),
     errors.TooBusy: (503, "too_busy"),
 }

@@ -7,10 +7,10 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from imagegen.models import GroupRetention
+from imagegen.models import GroupQuota, GroupRetention
 
 for model in (User, Group, OutstandingToken, BlacklistedToken):  # tokens are nobody's to read
     admin.site.unregister(model)
@@ -23,6 +23,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     change_password_form = AdminPasswordChangeForm
 
 
+class QuotaInline(StackedInline):
+    model = GroupQuota
+    verbose_name_plural = "Quota of each member"
+
+
 class RetentionInline(TabularInline):
     model = GroupRetention
     verbose_name_plural = "Retention of pictures"
@@ -30,4 +35,4 @@ class RetentionInline(TabularInline):
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    inlines = [RetentionInline]
+    inlines = [QuotaInline, RetentionInline]

@@ -1,8 +1,18 @@
 from imagegen.models.connection import EngineConnection
 from imagegen.models.file import ImageFile
 from imagegen.models.generation import Generation
+from imagegen.models.quota import GroupQuota, Quota
 from imagegen.models.retention import GroupRetention
 from imagegen.models.settings import ImageSettings
 from imagegen.models.ticket import Ticket
 
-__all__ = ["EngineConnection", "Generation", "GroupRetention", "ImageFile", "ImageSettings", "Ticket"]
+__all__ = [
+    "EngineConnection",
+    "Generation",
+    "GroupQuota",
+    "GroupRetention",
+    "ImageFile",
+    "ImageSettings",
+    "Quota",
+    "Ticket",
+]

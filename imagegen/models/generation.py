@@ -11,6 +11,9 @@ from django.utils import timezone
 
 from imagegen.models.connection import EngineConnection
 
+QUOTA_EXCEEDED = "quota_exceeded"
+"""The error code of a request that was refused, so that it is seen. Its row counts against nothing."""
+
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def overdue(self) -> GenerationQuerySet:
@@ -35,7 +38,13 @@ class Generation(models.Model):
         PORTRAIT = "portrait"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="generations")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="generations",
+        db_index=False,  # those below begin with it; PostgreSQL would read all of a user's past through it
+    )
     operation = models.CharField(max_length=10, choices=Operation)
     connection = models.ForeignKey(EngineConnection, models.SET_NULL, null=True, related_name="generations")
     connection_name = models.CharField(max_length=50)
@@ -51,7 +60,10 @@ class Generation(models.Model):
     error_message = models.TextField(blank=True, help_text="What the caller was told.")
     error_detail = models.TextField(blank=True, help_text="What staff need in order to mend it.")
     may_have_charged = models.BooleanField(default=False)
-    cost = models.DecimalField(max_digits=12, decimal_places=6, null=True)
+    reserved = models.DecimalField(
+        max_digits=12, decimal_places=6, default=0, help_text="US dollars set aside for it while it runs."
+    )
+    cost = models.DecimalField(max_digits=12, decimal_places=6, null=True, help_text="US dollars.")
     chat_id = models.CharField(max_length=255, blank=True)
     message_id = models.CharField(max_length=255, blank=True)
     trace_id = models.CharField(max_length=32, blank=True)
@@ -68,6 +80,11 @@ class Generation(models.Model):
         indexes = [
             models.Index(fields=["-created_at"]),
             models.Index(fields=["user", "-created_at"]),
+            models.Index(
+                fields=["user", "created_at"],
+                condition=~models.Q(error_code=QUOTA_EXCEEDED),
+                name="generation_counted",
+            ),
             models.Index(
                 fields=["deadline_at"], condition=models.Q(status="running"), name="generation_running"
             ),

@@ -10,6 +10,7 @@ from django.db import models
 
 from imagegen.engines.sizes import Size
 from imagegen.models.connection import EngineConnection
+from imagegen.models.quota import GroupQuota
 
 AUTO = "auto"
 MIN_EDGE, MAX_EDGE = 64, 4096
@@ -37,9 +38,11 @@ def validate_size(value: str) -> None:
 
 class SettingsManager(models.Manager["ImageSettings"]):
     def current(self) -> ImageSettings:
-        """The row, without its connections: a change is seen by the next request anywhere."""
+        """The row, without its connections, and whether there are quotas: a change is seen by the next
+        request anywhere."""
         try:
-            return self.get(pk=1)
+            there_are = models.Exists(GroupQuota.objects.all())
+            return self.annotate(quotas_exist=there_are).get(pk=1)  # type: ignore[no-redef]
         except ImageSettings.DoesNotExist:
             self.lay_out()
             return self.current()
@@ -116,6 +119,9 @@ class ImageSettings(models.Model):
         "which engine, model and generation. Never the prompt.",
     )
     updated_at = models.DateTimeField(auto_now=True)
+
+    quotas_exist: bool
+    """Only on what `current()` returns."""
 
     objects = SettingsManager()
 

@@ -1,0 +1,67 @@
+"""`manage.py grant`: who may make pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from imagegen.access.permissions import IMAGE_GENERATION
+
+APP, _, CODENAME = IMAGE_GENERATION.partition(".")
+
+
+class Command(BaseCommand):
+    help = (
+        f"Grant a group the permission {IMAGE_GENERATION}: its members may make pictures. With --user, put "
+        "these users into the group as well. With --revoke, take the permission away from the group; with "
+        "--revoke and --user, take these users out of the group and leave its permission."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("group", metavar="GROUP")
+        parser.add_argument("--create", action="store_true", help="create the group if there is none")
+        parser.add_argument("--revoke", action="store_true", help="take away instead")
+        parser.add_argument("--user", nargs="+", default=[], metavar="NAME", help="user names")
+
+    @transaction.atomic
+    def handle(
+        self, *args: Any, group: str, create: bool, revoke: bool, user: Sequence[str], **options: Any
+    ) -> None:
+        if create and revoke:
+            raise CommandError("--create and --revoke exclude each other.")
+        found = _find_group(group, create=create)
+        users = _find_users(user)
+        permission = Permission.objects.get(content_type__app_label=APP, codename=CODENAME)
+        if not revoke:
+            found.permissions.add(permission)
+            found.user_set.add(*users)
+            self.stdout.write(f"Members of {group} may make pictures.")
+        elif not users:
+            found.permissions.remove(permission)
+            self.stdout.write(f"Members of {group} may no longer make pictures by being in it.")
+        else:
+            found.user_set.remove(*users)
+        for one in users:
+            self.stdout.write(f"{one.username} is {'no longer' if revoke else 'now'} in {group}.")
+
+
+def _find_group(name: str, *, create: bool = False) -> Group:
+    if create:
+        return Group.objects.get_or_create(name=name)[0]
+    group = Group.objects.filter(name=name).first()
+    if group is None:
+        known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True)) or "none"
+        raise CommandError(f"There is no group {name!r}. There are: {known}.")
+    return group
+
+
+def _find_users(names: Sequence[str]) -> list[User]:
+    users = list(User.objects.filter(username__in=names))
+    unknown = sorted(set(names) - {user.username for user in users})
+    if unknown:
+        raise CommandError(f"There is no user {', '.join(map(repr, unknown))}. Nothing was changed.")
+    return users

@@ -1,0 +1,96 @@
+"""`manage.py quotas`: what groups may make."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from imagegen.models import GroupQuota
+from imagegen.models.quota import DIMENSIONS
+
+EXAMPLES = """examples:
+  manage.py quotas set "Image creators" --pictures-per-day 20 --money-per-month 50
+  manage.py quotas set "Image creators" --money-per-month none
+  manage.py quotas list --json
+
+A user has the most generous of their groups' quotas, dimension by dimension: `none`, and what was never
+set, is without limit; 0 is nothing at all. A group without a quota does not count. Days and months are
+calendar ones, in UTC. Superusers have no quota.
+"""
+
+
+class Command(BaseCommand):
+    help = "List, set and remove the quotas of groups."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name, subcommand, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        listing = actions.add_parser("list", help="list the groups that have a quota")
+        listing.add_argument("--json", action="store_true", dest="as_json")
+        setting = actions.add_parser("set", help="set what is named, leave the rest")
+        removal = actions.add_parser("remove", help="remove a group's quota: it no longer counts")
+        for action in (setting, removal):
+            action.add_argument("group", metavar="GROUP")
+        for name in DIMENSIONS:
+            unit = "US dollars" if name.startswith("money") else "a whole number"
+            setting.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{unit}, or `none`")
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        getattr(self, f"_{action}")(**options)
+
+    def _list(self, *, as_json: bool, **_: Any) -> None:
+        rows = [
+            {"group": quota.group.name, **{name: getattr(quota, name) for name in DIMENSIONS}}
+            for quota in GroupQuota.objects.select_related("group").order_by("group__name")
+        ]
+        if as_json:
+            self.stdout.write(json.dumps(rows, indent=2, default=float))
+            return
+        for row in rows:
+            limits = "  ".join(f"{name.replace('_', ' ')}: {_shown(row[name])}" for name in DIMENSIONS)
+            self.stdout.write(f"{row['group']:<20} {limits}")
+
+    def _set(self, *, group: str, **options: Any) -> None:
+        named = {name: options[name] for name in DIMENSIONS if options[name] is not None}
+        if not named:
+            raise CommandError(f"Name at least one of {', '.join(map(_option, DIMENSIONS))}.")
+        found = _find(group)
+        quota = GroupQuota.objects.filter(group=found).first() or GroupQuota(group=found)
+        for name, limit in named.items():
+            setattr(quota, name, None if limit == "none" else limit)
+        try:
+            quota.full_clean()
+        except ValidationError as error:
+            wrong = (f"{_option(name)}: {' '.join(told)}" for name, told in error.message_dict.items())
+            raise CommandError(" ".join(wrong)) from None
+        quota.save()
+        self.stdout.write(f"{group}: {quota}")
+
+    def _remove(self, *, group: str, **_: Any) -> None:
+        deleted, _by_model = GroupQuota.objects.filter(group=_find(group)).delete()
+        self.stdout.write(f"Removed the quota of {group}." if deleted else f"{group} has no quota.")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _shown(limit: Any) -> str:
+    return "none" if limit is None else str(limit)
+
+
+def _find(name: str) -> Group:
+    group = Group.objects.filter(name=name).first()
+    if group is None:
+        known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True)) or "none"
+        raise CommandError(f"There is no group {name!r}. There are: {known}.")
+    return group
