@@ -20,6 +20,8 @@ from imagegen.engines.base import Call, Spool
 from imagegen.engines.errors import EngineTimeout
 from imagegen.models import EngineConnection, Ticket
 from imagegen.turns import turn
+from tests.fakes.comfyui import ComfyUI
+from tests.fakes.comfyui_nodes import colour
 from tests.fakes.server import FakeServer, Request, Response
 from tests.live import LiveEasel
 
@@ -70,6 +72,29 @@ def test_fifty_at_once_from_two_processes(tmp_path: Path) -> None:
             colours = list(pool.map(ask, prompts))
     assert (server.most, server.made) == (1, 50)
     assert colours == [colour_of(prompt) for prompt in prompts]
+
+
+def test_fifty_at_once_on_one_gpu(tmp_path: Path) -> None:
+    """The same with ComfyUI: never two in its queue, and each gets the picture of its own prompt."""
+    prompts = {f"picture number {n}": 1000 + n for n in range(50)}
+    model = "sd15-random.safetensors"
+    with ComfyUI() as server, LiveEasel(tmp_path) as easel:
+        easel.manage(
+            *("connections", "add", "one-gpu", "--engine", "comfyui", "--base-url", server.url),
+            *("--model", model, "--concurrency", "1", "--use-for", "generate"),
+        )
+
+        def ask(prompt: str) -> tuple[int, ...]:
+            body = {"prompt": prompt, "negative_prompt": "blurry", "seed": prompts[prompt], "size": "64x64"}
+            answer = easel.post("/api/images/generations", body)
+            assert answer.status_code == 200, answer.text
+            pixel: Any = Image.open(BytesIO(easel.get(answer.json()[0]["url"]).content)).getpixel((5, 5))
+            return tuple(pixel)
+
+        with ThreadPoolExecutor(50) as pool:
+            colours = list(pool.map(ask, prompts))
+    assert server.most_at_once == 1
+    assert colours == [colour(model, prompt, "blurry", seed, 0) for prompt, seed in prompts.items()]
 
 
 @pytest.fixture
