@@ -1,5 +1,5 @@
 """Settings, Images: what staff see. Django's admin, in Unfold's dress."""
 
-from imagegen.admin import connections, people, settings
+from imagegen.admin import connections, people, pictures, settings
 
-__all__ = ["connections", "people", "settings"]
+__all__ = ["connections", "people", "pictures", "settings"]
