@@ -7,11 +7,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from config import health
+from config.favicon import favicon
 from config.schema_view import DocsView, SchemaView
 from imagegen.api.urls import file_patterns, images
 from imagegen.api.usage import UsageView
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("favicon.ico", favicon),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("api/schema", SchemaView.as_view(), name="schema"),

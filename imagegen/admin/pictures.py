@@ -42,6 +42,7 @@ class PersonalData(ModelAdmin):
 @admin.register(ImageFile)
 class ImageFileAdmin(PersonalData):
     list_display = ["picture", "owner", "chat_id", "message_id", "made_by", "created_at", "expires_at"]
+    list_display_links = ["created_at"]
     list_filter = ["content_type", "created_at"]
     list_select_related = ["owner", "generation"]
     search_fields = ["=chat_id", "=message_id", "=owner__username"]
@@ -54,7 +55,7 @@ class ImageFileAdmin(PersonalData):
     @admin.display(description="picture")
     def picture(self, file: ImageFile) -> SafeString:
         return format_html(
-            '<a href="{}"><img src="{}" alt="{}" height="64" loading="lazy"></a>',
+            '<a href="{}"><img src="{}" alt="{}" style="height: 64px; width: auto" loading="lazy"></a>',
             reverse("file-content", args=[file.pk]),
             reverse("file-thumbnail", args=[file.pk]),
             file.name,
