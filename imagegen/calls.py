@@ -28,7 +28,6 @@ from imagegen.engines.errors import (
     EngineTimeout,
     EngineUnavailable,
     RateLimited,
-    Unsupported,
 )
 from imagegen.engines.sizes import Size
 from imagegen.incoming import CallName
@@ -231,12 +230,3 @@ def _store(
         outcome.error = BadEngineResponse(detail=f"picture {number}: {error}", may_have_charged=True)
     else:
         outcome.files.append(file)
-
-
-def can_serve(plan: Plan) -> bool:
-    """Whether a connection further down the order could make this at all."""
-    try:
-        plan.route.engine.check_request(plan.request)
-    except (Unsupported, EngineMisconfigured):
-        return False
-    return True

@@ -9,7 +9,7 @@ at its pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -21,9 +21,9 @@ from django.utils import timezone
 from opentelemetry import trace
 
 from imagegen import quotas, routing
-from imagegen.calls import Delivery, Plan, can_serve, deliver
+from imagegen.calls import Delivery, Plan, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
-from imagegen.engines.errors import EngineError, error_for_code
+from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
 from imagegen.engines.sizes import Size
 from imagegen.errors import Disabled, InvalidRequest, NotStored, OtherBody, QuotaExceeded, StillRunning
 from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota
@@ -95,24 +95,20 @@ def _refuse_disabled(order: Order, current: ImageSettings) -> None:
 def _plan(order: Order, current: ImageSettings, routes: Sequence[routing.Route]) -> list[Plan]:
     """The first connection with the request it will get, then those that could stand in for it.
 
-    Raises InvalidRequest, Unsupported.
+    Raises InvalidRequest, Unsupported, EngineMisconfigured.
     """
     first, *others = routes
     plans = [_plan_for(first, order, current)]
-    plans[0].route.engine.check_request(plans[0].request)
     for route in others:
-        try:
-            plan = _plan_for(route, order, current)
-        except InvalidRequest:
-            continue
-        if can_serve(plan):
-            plans.append(plan)
+        with suppress(InvalidRequest, Unsupported, EngineMisconfigured):
+            plans.append(_plan_for(route, order, current))
     return plans
 
 
 def _plan_for(route: routing.Route, order: Order, current: ImageSettings) -> Plan:
-    """Raises InvalidRequest for what this model cannot do."""
+    """Raises InvalidRequest, Unsupported and EngineMisconfigured for what this model cannot do."""
     request = _request(order, current, route)
+    route.engine.check_request(request)
     size = None if current.keep_native and not order.is_portrait else request.size
     return Plan(route, request, size, current.write_provenance)
 
