@@ -13,7 +13,7 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config import environment, openapi, secrets, telemetry
+from config import environment, navigation, openapi, secrets, telemetry
 from imagegen import storage_url
 
 environment.load_dotenv()
@@ -306,4 +306,10 @@ telemetry.configure(
     stream=sys.stderr,
 )
 
-UNFOLD = {"SITE_TITLE": "Easel", "SITE_HEADER": "Easel", "SITE_SYMBOL": "palette"}
+UNFOLD = {
+    "SITE_TITLE": "Easel",
+    "SITE_HEADER": "Easel",
+    "SITE_SYMBOL": "palette",
+    "STYLES": navigation.STYLES,
+    "SIDEBAR": navigation.SIDEBAR,
+}

@@ -68,7 +68,10 @@ def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None)
             return _replay(earlier, order)
         if order.n > current.max_pictures:
             raise InvalidRequest("n", f"Must be at most {current.max_pictures}.")
-        routes = routing.choose(current, order.user, order.operation, order.model)
+        if order.connection is not None:
+            routes = [routing.route_to(order.connection)]
+        else:
+            routes = routing.choose(current, order.user, order.operation, order.model)
         if read_sources is not None:
             order = replace(order, **vars(read_sources()))
         plans = _plan(order, current, routes)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from imagegen.models import Generation, ImageFile
+from imagegen.models import EngineConnection, Generation, ImageFile
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -18,13 +18,15 @@ Operation = Generation.Operation
 class Order:
     """A request for pictures, as far as no connection has been chosen.
 
-    `size` is `WIDTHxHEIGHT`, `auto`, or empty for the configured one. `images` and `mask` are the checked,
-    encoded sources of an edit. `fingerprint` tells bodies apart that come under one `idempotency_key`.
+    `connection` is one that staff try: it is asked alone, whatever is selected. `size` is `WIDTHxHEIGHT`,
+    `auto`, or empty for the configured one. `images` and `mask` are the checked, encoded sources of an edit.
+    `fingerprint` tells bodies apart that come under one `idempotency_key`.
     """
 
     user: User
     prompt: str
     operation: Operation = Operation.GENERATE
+    connection: EngineConnection | None = None
     model: str = ""
     size: str = ""
     n: int = 1

@@ -64,7 +64,7 @@ def choose(
     if model:
         routes = _offering(usable, model) or _unknown(usable, model, operation)
     else:
-        routes = [_default_route(connection) for connection in _at_default(usable, settings, operation)]
+        routes = [route_to(connection) for connection in _at_default(usable, settings, operation)]
     return sorted(routes, key=lambda route: route.connection.is_resting)
 
 
@@ -91,7 +91,8 @@ def _fallbacks(connections: Iterable[EngineConnection]) -> list[EngineConnection
     return sorted((c for c in connections if place(c) is not None), key=place)
 
 
-def _default_route(connection: EngineConnection) -> Route:
+def route_to(connection: EngineConnection) -> Route:
+    """This connection with its default model, whoever may use it and whether it is enabled or not."""
     engine = connection.to_engine()
     return Route(connection, engine, engine.config.model)
 

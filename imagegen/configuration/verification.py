@@ -45,19 +45,25 @@ def verify(*, engine: str, url: str, key: str) -> None:
     url = url or kind.default_base_url
     if kind.needs_base_url and not url:
         raise InvalidRequest("url", f"{kind.label} needs the URL of its server.")
-    origin = _origin(url)
+    origin = origin_of(url)
     config = _stored(kind, origin, key) if is_mask(key) else EngineConfig(name="verify", key=key)
     release_connections()
     try:
         kind(replace(config, base_url=url.rstrip("/"))).check()
     except EngineError as error:
         logger.warning("engine not verified", engine=engine, code=error.code, detail=error.detail)
-        reasons = (text for fault, text in _REASONS.items() if isinstance(error, fault))
-        error.message = next(reasons, error.message).format(engine=kind.label)
+        error.message = explain(error, engine)
         raise
 
 
-def _origin(url: str) -> str:
+def explain(error: EngineError, engine: str) -> str:
+    """What staff are told about a server that did not do: a sentence without its own words."""
+    reasons = (text for fault, text in _REASONS.items() if isinstance(error, fault))
+    return next(reasons, error.message).format(engine=ENGINES[engine].label)
+
+
+def origin_of(url: str) -> str:
+    """`scheme://host:port`, empty for none. Raises InvalidRequest."""
     try:
         return Target.parse(url).origin if url else ""
     except Forbidden as error:
@@ -71,6 +77,6 @@ def _stored(kind: type[Engine], origin: str, masked: str) -> EngineConfig:
     """
     for connection in EngineConnection.objects.filter(engine=kind.name).exclude(encrypted_key=""):
         config = connection.to_config()
-        if mask(config.key) == masked and _origin(config.base_url) == origin:
+        if mask(config.key) == masked and origin_of(config.base_url) == origin:
             return EngineConfig(config.name, key=config.key, parameters=config.parameters)
     raise InvalidRequest("key", "No such key is stored for this engine at this server. Enter the whole key.")

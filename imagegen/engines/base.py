@@ -223,6 +223,9 @@ class Engine(ABC):
     label: ClassVar[str]
     """What staff read."""
 
+    has_chat: ClassVar[bool] = False
+    """Whether `complete` is implemented, so that it can polish prompts."""
+
     needs_base_url: ClassVar[bool] = True
     default_base_url: ClassVar[str] = ""
     default_model: ClassVar[str] = ""

@@ -180,12 +180,13 @@ class EngineConnection(models.Model):
     def key(self, value: str) -> None:
         self.encrypted_key = secrets.encrypt(value)
 
-    def to_config(self) -> EngineConfig:
+    def to_config(self, *, with_key: bool = True) -> EngineConfig:
+        """What its engine is given. Raises ImproperlyConfigured where the key cannot be decrypted."""
         engine = ENGINES[self.engine]
         return EngineConfig(
             name=self.name,
             base_url=(self.base_url or engine.default_base_url).rstrip("/"),
-            key=self.key,
+            key=self.key if with_key else "",
             model=self.default_model or engine.default_model,
             models=tuple(self.listed_models),
             parameters=self.parameters,

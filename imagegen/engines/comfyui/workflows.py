@@ -33,7 +33,7 @@ USUAL_KEYS = {
 
 OUTPUT = "output"
 
-_MAKES_FILES = re.compile("save|preview|output|export", re.IGNORECASE)
+MAKES_FILES = re.compile("save|preview|output|export", re.IGNORECASE)
 
 HOW_TO_EXPORT = (
     "This is the format that ComfyUI's editor saves, which its API cannot run. In ComfyUI, choose Workflow,"
@@ -129,7 +129,7 @@ def check_workflow(graph: object) -> None:
                 )
             if is_link(value):
                 sources.add(value[0])
-    if not any(_MAKES_FILES.search(graph[id]["class_type"]) for id in graph.keys() - sources):
+    if not any(MAKES_FILES.search(graph[id]["class_type"]) for id in graph.keys() - sources):
         raise ValueError("The workflow has no output node. Add a Save Image node at its end.")
 
 

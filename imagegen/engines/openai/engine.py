@@ -55,6 +55,7 @@ class OpenAI(Engine):
 
     name = "openai"
     label = "OpenAI, LiteLLM, Azure OpenAI, xAI"
+    has_chat = True
     default_base_url = "https://api.openai.com/v1"
     default_model = "gpt-image-2"
 

@@ -24,10 +24,7 @@ def form_of(response: Any) -> dict[str, Any]:
     """What a browser would send back."""
     form = response.context["adminform"].form
     data = {name: form[name].value() for name in form.fields}
-    return {name: value for name, value in data.items() if value is not None and value is not False} | {
-        "workflow_nodes": "[]", "edit_workflow_nodes": "[]", "listed_models": "[]", "parameters": "{}",
-        "trusted_origins": "[]", "workflow": "null", "edit_workflow": "null",
-    }  # fmt: skip
+    return {name: value for name, value in data.items() if value is not None and value is not False}
 
 
 def test_a_key_is_stored_encrypted_and_never_shown(admin_pages: Client) -> None:
@@ -39,7 +36,7 @@ def test_a_key_is_stored_encrypted_and_never_shown(admin_pages: Client) -> None:
     change = f"/admin/imagegen/engineconnection/{connection.pk}/change/"
     page = admin_pages.get(change)
     assert KEY not in page.content.decode() and connection.encrypted_key not in page.content.decode()
-    assert "6789 is stored" in page.content.decode()
+    assert "6789" in page.content.decode()
     assert admin_pages.post(change, form_of(page) | {"deadline": 90}).status_code == 302
     connection.refresh_from_db()
     assert (connection.key, connection.deadline) == (KEY, 90)

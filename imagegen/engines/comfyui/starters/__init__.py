@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from imagegen.engines.base import Workflow
+from imagegen.engines.base import EDIT, GENERATE, Workflow
 from imagegen.engines.comfyui.workflows import Template
 
 TXT2IMG, IMG2IMG, INPAINT = "txt2img", "img2img", "inpaint"
+
+
+STARTERS = {
+    GENERATE: {TXT2IMG: "Text to picture"},
+    EDIT: {INPAINT: "Picture to picture, with a mask", IMG2IMG: "Picture to picture"},
+}
+"""Operation -> name -> what staff read."""
+
+
+def starter_graph(name: str) -> Mapping[str, Any]:
+    return starter(name).graph
 
 
 @cache

@@ -1,0 +1,60 @@
+"""The admin's sidebar: what stands where, and who sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: any(request.user.has_perm(permission) for permission in permissions)
+
+
+def _entry(title: str, icon: str, page: str, *permissions: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{page}"),
+        "permission": _may(*permissions),
+    }
+
+
+SETTINGS = {
+    "title": "Settings",
+    "items": [
+        _entry(
+            "Images",
+            "tune",
+            "imagegen_imagesettings_changelist",
+            "imagegen.view_imagesettings",
+            "imagegen.change_imagesettings",
+        ),
+        _entry(
+            "Connections",
+            "hub",
+            "imagegen_engineconnection_changelist",
+            "imagegen.view_engineconnection",
+            "imagegen.change_engineconnection",
+        ),
+    ],
+}
+PICTURES = {
+    "title": "Pictures",
+    "items": [
+        _entry("Generations", "history", "imagegen_generation_changelist", "imagegen.view_others_pictures"),
+        _entry("Files", "image", "imagegen_imagefile_changelist", "imagegen.view_others_pictures"),
+    ],
+}
+PEOPLE = {
+    "title": "People",
+    "items": [
+        _entry("Users", "person", "auth_user_changelist", "auth.view_user", "auth.change_user"),
+        _entry("Groups", "group", "auth_group_changelist", "auth.view_group", "auth.change_group"),
+    ],
+}
+SIDEBAR = {"show_all_applications": True, "navigation": [SETTINGS, PICTURES, PEOPLE]}
+STYLES = [lambda request: static("imagegen/admin.css")]
