@@ -219,6 +219,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = read("EASEL_LOGIN_ATTEMPTS")
 AXES_COOLOFF_TIME = timedelta(seconds=read("EASEL_LOGIN_PAUSE"))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

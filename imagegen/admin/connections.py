@@ -32,7 +32,7 @@ COMMON = ("name", "engine", "enabled")
 class ConnectionAdmin(RecordedAdmin):
     form = ConnectionForm
     change_form_template = "imagegen/admin/connection_form.html"
-    list_display = ["title", "engine", "base_url", "default_model", "used_for", "state"]
+    list_display = ["title", "base_url", "default_model", "used_for", "state"]
     list_filter = ["engine", "enabled"]
     search_fields = ["name", "base_url", "default_model"]
     unshown: ClassVar = {
@@ -145,7 +145,7 @@ class ConnectionAdmin(RecordedAdmin):
 
     def _with_admin(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         def bound(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-            return view(self, request, **kwargs)
+            return view(request, self, **kwargs)
 
         return bound
 

@@ -18,6 +18,40 @@ PLACES = 4
 """Places in the order of failover that are offered, one more than are taken at least."""
 
 
+WORDS = {
+    "generation_enabled": (
+        "Making pictures",
+        "Off: every request for pictures is refused, portraits included.",
+    ),
+    "edit_enabled": ("Editing pictures", "Off: requests to edit are refused."),
+    "prompt_enabled": (
+        "Clients may write prompts",
+        "Told to clients such as Open WebUI, which offer it or not. Easel refuses nothing by it.",
+    ),
+    "default_size": (
+        "Size",
+        "WIDTHxHEIGHT, or auto. Used where a request asks for none.",
+    ),
+    "default_edit_size": ("Size of edits", "WIDTHxHEIGHT. Empty: as the engine chooses."),
+    "default_steps": ("Steps", "1 to 150. Engines without steps ignore them."),
+    "max_pictures": ("Pictures per request", "What one request may ask for at most."),
+    "retention_days": ("Days to keep pictures", "0: for ever. A group's own retention comes first."),
+    "delete_pictures_with_user": (
+        "Delete pictures with their user",
+        "On: pictures and prompts go with the user. Off: both stay, without an owner.",
+    ),
+    "keep_native": (
+        "Keep the native size",
+        "Store what the engine made, whatever size was asked for. Never portraits.",
+    ),
+    "write_provenance": (
+        "Note that an AI made it",
+        "Written into PNG and JPEG files, with engine, model and generation. Never the prompt.",
+    ),
+}
+"""Field -> what it is called here, and what it does."""
+
+
 class ConnectionChoice(forms.ModelChoiceField):
     """A connection that can do `operations`, one of them at least; and the one chosen now in any case."""
 
@@ -74,6 +108,9 @@ class SettingsForm(OvertakenForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, (label, help) in WORDS.items():
+            if name in self.fields:
+                self.fields[name].label, self.fields[name].help_text = label, help
         connections = list(EngineConnection.objects.all())
         for operation in OPERATIONS:
             name = f"{operation}_connection"

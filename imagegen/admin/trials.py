@@ -40,7 +40,7 @@ class PromptForm(forms.Form):
 
 
 @require_POST
-def test(admin: ConnectionAdmin, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+def test(request: HttpRequest, admin: ConnectionAdmin, pk: int | None = None) -> HttpResponse:
     """Reach the engine with what stands in the form."""
     form = _entered(admin, request, pk)
     context: dict[str, Any] = {"faults": form.faults()}
@@ -54,7 +54,7 @@ def test(admin: ConnectionAdmin, request: HttpRequest, pk: int | None = None) ->
 
 
 @require_POST
-def list_models(admin: ConnectionAdmin, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+def list_models(request: HttpRequest, admin: ConnectionAdmin, pk: int | None = None) -> HttpResponse:
     """The models that the engine names, to choose the default model from."""
     form = _entered(admin, request, pk)
     context: dict[str, Any] = {"faults": form.faults()}
@@ -68,7 +68,7 @@ def list_models(admin: ConnectionAdmin, request: HttpRequest, pk: int | None = N
 
 
 @require_POST
-def make_one(admin: ConnectionAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+def make_one(request: HttpRequest, admin: ConnectionAdmin, pk: int) -> HttpResponse:
     """One picture, made as any other: on the account of whoever asks, and by this connection alone."""
     connection = connection_to_change(admin, request, pk)
     if not request.user.has_perm(IMAGE_GENERATION):

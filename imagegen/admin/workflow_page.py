@@ -94,7 +94,7 @@ class Draft:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(admin: ConnectionAdmin, request: HttpRequest, pk: int, operation: str) -> HttpResponse:
+def page(request: HttpRequest, admin: ConnectionAdmin, pk: int, operation: str) -> HttpResponse:
     connection = connection_to_change(admin, request, pk)
     if connection.engine != ComfyUI.name or operation not in FIELDS:
         raise Http404

@@ -42,3 +42,14 @@ document.addEventListener("change", (event) => {
     field.value = event.target.value;
   }
 });
+
+// Unfold takes whatever htmx swaps in for a page of an inline formset. The fields of an engine are none.
+window.addEventListener(
+  "htmx:afterSettle",
+  (event) => {
+    if (event.target.id === "engine-fields") {
+      event.stopPropagation();
+    }
+  },
+  true,
+);
