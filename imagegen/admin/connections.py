@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Field
+from django.db.models import Exists, Field, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldBooleanSwitchWidget
 
 from imagegen.admin import trials, workflow_page
@@ -43,27 +42,31 @@ class ConnectionAdmin(RecordedAdmin):
 
     # The list
 
-    @display(description="name", ordering="name", header=True)
+    @admin.display(description="name", ordering="name")
     def title(self, connection: EngineConnection) -> list[str]:
         return [connection.name, ENGINES[connection.engine].label]
 
-    @display(description="used for")
-    def used_for(self, connection: EngineConnection) -> str:
-        current = self._current
-        names = [name for name in OPERATIONS if current.connection_id_for(name) == connection.pk]
-        return ", ".join(names) or "-"
+    title.header = True  # type: ignore[attr-defined]  # Unfold: two lines
 
-    @display(
-        description="state", label={"ready": "success", "resting after failures": "warning", "off": "info"}
-    )
+    @admin.display(description="used for")
+    def used_for(self, connection: EngineConnection) -> str:
+        return ", ".join(name for name in OPERATIONS if getattr(connection, f"does_{name}")) or "-"
+
+    @admin.display(description="state")
     def state(self, connection: EngineConnection) -> str:
         if not connection.enabled:
             return "off"
         return "resting after failures" if connection.is_resting else "ready"
 
+    state.label = {"ready": "success", "resting after failures": "warning", "off": "info"}  # type: ignore[attr-defined]
+
     def get_queryset(self, request: HttpRequest) -> Any:
-        self._current = ImageSettings.objects.current()
-        return super().get_queryset(request)
+        selected = ImageSettings.objects.all()
+        does = {
+            f"does_{name}": Exists(selected.filter(**{f"{name}_connection": OuterRef("pk")}))
+            for name in OPERATIONS
+        }
+        return super().get_queryset(request).annotate(**does)
 
     # The form
 
@@ -119,12 +122,12 @@ class ConnectionAdmin(RecordedAdmin):
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description="Generates with")
-    def generates_with(self, connection: EngineConnection) -> SafeString:
+    @admin.display(description="Generates with")
+    def generates_with(self, connection: EngineConnection) -> SafeString | str:
         return _workflow_link(connection, GENERATE)
 
-    @display(description="Edits with")
-    def edits_with(self, connection: EngineConnection) -> SafeString:
+    @admin.display(description="Edits with")
+    def edits_with(self, connection: EngineConnection) -> SafeString | str:
         return _workflow_link(connection, EDIT)
 
     # What can be tried
@@ -138,10 +141,11 @@ class ConnectionAdmin(RecordedAdmin):
             "<int:pk>/try/": trials.make_one,
             "<int:pk>/workflow/<str:operation>/": workflow_page.page,
         }
-        return [
+        own = [
             path(route, self.admin_site.admin_view(self._with_admin(view)), name=_name(route))
             for route, view in views.items()
-        ] + super().get_urls()
+        ]
+        return [*own, *super().get_urls()]
 
     def _with_admin(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         def bound(request: HttpRequest, **kwargs: Any) -> HttpResponse:

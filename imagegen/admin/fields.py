@@ -72,7 +72,7 @@ class Lines(forms.CharField):
         return value if isinstance(value, str) else "\n".join(map(str, value or ()))
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
-        lines = (line.strip() for line in super().to_python(value).splitlines())
+        lines = (line.strip() for line in (super().to_python(value) or "").splitlines())
         return list(dict.fromkeys(filter(None, lines)))
 
     def has_changed(self, initial: Any, data: Any) -> bool:

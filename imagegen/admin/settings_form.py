@@ -52,7 +52,7 @@ WORDS = {
 """Field -> what it is called here, and what it does."""
 
 
-class ConnectionChoice(forms.ModelChoiceField):
+class ConnectionChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
     """A connection that can do `operations`, one of them at least; and the one chosen now in any case."""
 
     def __init__(self, *operations: str, **kwargs: Any) -> None:

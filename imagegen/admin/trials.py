@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -71,13 +72,16 @@ def list_models(request: HttpRequest, admin: ConnectionAdmin, pk: int | None = N
 def make_one(request: HttpRequest, admin: ConnectionAdmin, pk: int) -> HttpResponse:
     """One picture, made as any other: on the account of whoever asks, and by this connection alone."""
     connection = connection_to_change(admin, request, pk)
-    if not request.user.has_perm(IMAGE_GENERATION):
+    user = request.user
+    if not isinstance(user, User) or not user.has_perm(IMAGE_GENERATION):
         told = "You may not make pictures. Ask an administrator for the permission “Can generate images”."
         return render(request, "imagegen/admin/picture.html", {"fault": told})
     form = PromptForm(request.POST)
     if not form.is_valid():
-        return render(request, "imagegen/admin/picture.html", {"fault": " ".join(form.errors["prompt"])})
-    order = Order(user=request.user, prompt=form.cleaned_data["prompt"], connection=connection)
+        return render(
+            request, "imagegen/admin/picture.html", {"fault": " ".join(map(str, form.errors["prompt"]))}
+        )
+    order = Order(user=user, prompt=form.cleaned_data["prompt"], connection=connection)
     started = time.monotonic()
     try:
         made = generate(order)

@@ -100,7 +100,7 @@ def page(request: HttpRequest, admin: ConnectionAdmin, pk: int, operation: str) 
         raise Http404
     if request.method != "POST":
         return _render(admin, request, connection, _stored(connection, operation))
-    action = request.POST.get("action", "read")
+    action = "add" if "add" in request.POST else request.POST.get("action", "read")
     if action == "remove":
         return _save(admin, request, connection, operation, None, [])
     draft = Draft(operation)
@@ -153,7 +153,7 @@ def _take(draft: Draft, request: HttpRequest, action: str) -> None:
         if action in ("check", "save", "anyway"):
             draft.notice = ANOTHER
         return
-    draft.extra = request.POST.get("add", "") if action == "add" else ""
+    draft.extra = request.POST.get("add", "")
     draft.chosen = workflow_map.posted(request.POST)
 
 

@@ -22,7 +22,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def easel(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveEasel]:
-    """Production as `make run` starts it, with two workers. The browser first: without one, nothing starts."""
+    """Production as `make run` starts it. The browser comes first: without one, nothing is started."""
     with LiveEasel(tmp_path_factory.mktemp("easel")) as running:
         yield running
 

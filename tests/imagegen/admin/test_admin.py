@@ -10,21 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from imagegen.models import EngineConnection
-
-KEY = "sk-very-secret-0123456789"
-
-
-@pytest.fixture
-def admin_pages(client: Client, superuser: User) -> Client:
-    client.force_login(superuser, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def form_of(response: Any) -> dict[str, Any]:
-    """What a browser would send back."""
-    form = response.context["adminform"].form
-    data = {name: form[name].value() for name in form.fields}
-    return {name: value for name, value in data.items() if value is not None and value is not False}
+from tests.imagegen.admin.conftest import KEY, form_of
 
 
 def test_a_key_is_stored_encrypted_and_never_shown(admin_pages: Client) -> None:
