@@ -20,7 +20,7 @@ from imagegen.rollup.counting import count
 
 HOURS_KEPT = timedelta(days=16)
 """Hours are looked at for 14 days; then days suffice."""
-MOST_AT_A_LOOK = 100
+MOST_AT_A_LOOK = 400
 """Periods that one look at the dashboard counts itself."""
 SECONDS_AT_A_LOOK = 2.0
 """After these it begins no further one."""
