@@ -24,10 +24,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Column:
-    """One step. `label` stands below it, where there is room; `heights` are of columns, in percent."""
+    """One step. `label` stands below it, a minor one only where there is room; `heights` are of columns, in
+    percent."""
 
     when: str
     label: str
+    minor: bool
     heights: list[tuple[str, float]]
     words: list[tuple[str, str, str]]
     """Of each series: name, css, value."""
@@ -80,6 +82,7 @@ def _chart(
         Column(
             when=_when(start, stretch),
             label=_label(start, k, stretch),
+            minor=k // max(len(values) // 6, 1) % 2 == 1,
             heights=[] if lines else _heights(series, row, top),
             words=[(one.name, one.css, say(value)) for one, value in zip(series, row, strict=True)],
             late=k * 2 >= len(values),

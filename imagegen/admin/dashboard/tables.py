@@ -44,6 +44,8 @@ def _tile(name: str, value: str, recent: float | None, before: float | None, *, 
     if not before or recent is None:
         return Tile(name, value, "nothing to compare with", "even")
     change = recent / before - 1
+    if abs(change) < 0.005:
+        return Tile(name, value, "as before", "even")
     return Tile(name, value, *_in_words(change, f"{abs(change) * 100:.0f} %", more_is))
 
 

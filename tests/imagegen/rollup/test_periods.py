@@ -117,6 +117,7 @@ def test_a_look_counts_the_first_ones_and_leaves_the_rest(monkeypatch: pytest.Mo
     begun(9 * HOUR)
     wanted = list(reversed(list(periods.periods(Span.HOUR, NOW - 9 * HOUR, NOW - 2 * HOUR))))
     monkeypatch.setattr(periods, "MOST_AT_A_LOOK", 3)
+    monkeypatch.setattr(periods, "SECONDS_AT_A_LOOK", 600.0)
     assert periods.roll_up_some(wanted) == wanted[3:]
     monkeypatch.setattr(periods, "SECONDS_AT_A_LOOK", -1)
     assert periods.roll_up_some(wanted) == wanted[3:]
