@@ -91,7 +91,7 @@ class Usage(models.Model):
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
-                fields=["span", "starts_at", "by_group", "group_name", *KIND], name="usage_kind_once"
+                fields=["span", "by_group", "starts_at", "group_name", *KIND], name="usage_kind_once"
             )
         ]
 

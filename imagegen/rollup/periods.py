@@ -25,6 +25,9 @@ MOST_AT_A_LOOK = 400
 SECONDS_AT_A_LOOK = 2.0
 """After these it begins no further one."""
 
+BOTH = (False, True)
+"""Values of `by_group`, named so that the index is used."""
+
 Period = tuple[Span, datetime]
 
 
@@ -65,8 +68,8 @@ def roll_up(period: Period) -> None:
         mark = UsagePeriod.objects.select_for_update().get(span=span, starts_at=start)
         if not mark.stale:
             return
-        Usage.objects.filter(span=span, starts_at=start).delete()
-        for by_group in (False, True):
+        Usage.objects.filter(span=span, by_group__in=BOTH, starts_at=start).delete()
+        for by_group in BOTH:
             Usage.objects.bulk_create(count(start, start + span.length, span, by_group=by_group))
         mark.stale = False
         mark.save()
@@ -109,4 +112,4 @@ def prune() -> int:
     old = Span.DAY.start_of(timezone.now() - HOURS_KEPT)
     with transaction.atomic():
         UsagePeriod.objects.filter(span=Span.HOUR, starts_at__lt=old).delete()
-        return Usage.objects.filter(span=Span.HOUR, starts_at__lt=old).delete()[0]
+        return Usage.objects.filter(span=Span.HOUR, by_group__in=BOTH, starts_at__lt=old).delete()[0]

@@ -16,7 +16,15 @@ from tests.imagegen.rollup.making import NOW, begun
 DAY = (Span.DAY, Span.DAY.start_of(NOW - timedelta(days=2)))
 
 
-@pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        connection.vendor == "sqlite",
+        reason="a transaction locks the whole database, in memory without waiting",
+    ),
+]
+
+
 def test_whoever_counts_waits_for_a_change_that_is_being_written() -> None:
     generation = begun(timedelta(days=2), status="failed", error_code="interrupted", pictures_failed=1)
     periods.roll_up(DAY)
@@ -40,7 +48,6 @@ def test_whoever_counts_waits_for_a_change_that_is_being_written() -> None:
     assert list(Usage.objects.filter(by_group=False).values_list("pictures", "failures")) == [(1, 0)]
 
 
-@pytest.mark.django_db(transaction=True)
 def test_many_that_count_at_once_count_once() -> None:
     begun(timedelta(days=2))
     failed: list[BaseException] = []
