@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         connection.vendor == "sqlite",
-        reason="a transaction locks the whole database, in memory without waiting",
+        reason="in memory nobody waits, all fail",
     ),
 ]
 
