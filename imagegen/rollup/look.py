@@ -85,9 +85,14 @@ class Look:
         return parts
 
     def _rows(self, span: Span, since: datetime, **scope: Any) -> QuerySet[Usage]:
+        """Days are named one by one: PostgreSQL takes a range of recent ones for larger than it is, since
+        recent times are those of hours too, and would read all days there are."""
         within = Q()
         for part, start, end in self._parts(span, since):
-            within |= Q(span=part, starts_at__gte=start, starts_at__lt=end)
+            if part == Span.DAY:
+                within |= Q(span=part, starts_at__in=[day for _, day in periods.periods(part, start, end)])
+            else:
+                within |= Q(span=part, starts_at__gte=start, starts_at__lt=end)
         return Usage.objects.filter(within, **scope).order_by()
 
     def _read_steps(self, young: Iterable[Usage]) -> None:
