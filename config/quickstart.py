@@ -104,9 +104,10 @@ def _collect_static() -> None:
     from django.conf import settings
     from django.core.management import call_command
 
-    pinned = (environment.BASE_DIR / "requirements.txt").read_bytes()
+    own = sorted(path for path in (environment.BASE_DIR / "imagegen" / "static").rglob("*") if path.is_file())
+    files = [environment.BASE_DIR / "requirements.txt", *own]
     stamp = Path(settings.STATIC_ROOT) / ".collected"
-    wanted = hashlib.sha256(pinned).hexdigest()
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         call_command("collectstatic", verbosity=0, interactive=False)
         stamp.write_text(wanted)
