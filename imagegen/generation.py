@@ -26,7 +26,7 @@ from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
 from imagegen.engines.sizes import Size
 from imagegen.errors import Disabled, InvalidRequest, NotStored, OtherBody, QuotaExceeded, StillRunning
-from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota
+from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota, UsagePeriod
 from imagegen.models.generation import QUOTA_EXCEEDED
 from imagegen.models.quota import NO_QUOTA
 from imagegen.models.settings import AUTO, parse_size
@@ -312,13 +312,18 @@ def _close_failed(
 
 def close_overdue() -> int:
     """Close what a crash left running past its deadline; return how many. Safe from any machine."""
-    return Generation.objects.overdue().update(
-        status=Status.FAILED,
-        error_code=CUT_OFF,
-        error_message="The service was interrupted while the picture was being made.",
-        may_have_charged=True,
-        finished_at=timezone.now(),
-    )
+    overdue = Generation.objects.overdue()
+    with transaction.atomic():
+        begun = list(overdue.order_by().values_list("created_at", flat=True))
+        closed = overdue.update(
+            status=Status.FAILED,
+            error_code=CUT_OFF,
+            error_message="The service was interrupted while the picture was being made.",
+            may_have_charged=True,
+            finished_at=timezone.now(),
+        )
+        UsagePeriod.objects.mark_stale(begun)
+    return closed
 
 
 def _earlier(order: Order) -> Generation | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from imagegen.engines.errors import EngineError
-from imagegen.models import EngineConnection, Generation, ImageFile
+from imagegen.models import EngineConnection, Generation, ImageFile, UsagePeriod
 
 Status = Generation.Status
 RECOVERED = "recovered"
@@ -58,6 +58,7 @@ def record_refusal(generation: Generation, error: EngineError, connection_name: 
         locked.path = [*locked.path, {"connection": connection_name, "pictures": 0, "error": error.code}]
         locked.error_code, locked.error_message, locked.error_detail = error.code, error.message, error.detail
         locked.save()
+        UsagePeriod.objects.mark_stale([locked.created_at])
 
 
 def _found(generation: Generation) -> set[int]:
@@ -89,3 +90,4 @@ def _tell(generation: Generation, files: Sequence[ImageFile], connection: Engine
         generation.connection = connection
         generation.connection_name, generation.engine = connection.name, connection.engine
     generation.save()
+    UsagePeriod.objects.mark_stale([generation.created_at])

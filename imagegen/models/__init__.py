@@ -5,6 +5,7 @@ from imagegen.models.quota import GroupQuota, Quota
 from imagegen.models.retention import GroupRetention
 from imagegen.models.settings import ImageSettings
 from imagegen.models.ticket import Ticket
+from imagegen.models.usage import Usage, UsagePeriod
 
 __all__ = [
     "EngineConnection",
@@ -15,4 +16,6 @@ __all__ = [
     "ImageSettings",
     "Quota",
     "Ticket",
+    "Usage",
+    "UsagePeriod",
 ]

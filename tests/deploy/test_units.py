@@ -26,9 +26,11 @@ def parse(unit: Path) -> ConfigParser:
 
 def test_all_are_there() -> None:
     assert [unit.name for unit in SERVICES] == [
-        "easel-purge.service", "easel-reconcile.service", "easel.service"
+        "easel-purge.service", "easel-reconcile.service", "easel-rollup.service", "easel.service"
     ]  # fmt: skip
-    assert [unit.name for unit in TIMERS] == ["easel-purge.timer", "easel-reconcile.timer"]
+    assert [unit.name for unit in TIMERS] == [
+        "easel-purge.timer", "easel-reconcile.timer", "easel-rollup.timer"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
