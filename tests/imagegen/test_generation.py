@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
-from imagegen import calls
+from imagegen import calls, storage
 from imagegen.engines.base import Answer
 from imagegen.engines.errors import EngineError
 from imagegen.errors import NotStored, TooBusy
@@ -113,6 +113,24 @@ def test_a_database_that_is_away_to_the_end_leaves_the_row_to_its_deadline(
     assert close_overdue() == 1
     row = Generation.objects.get()
     assert (row.status, row.error_code, row.may_have_charged) == ("failed", "interrupted", True)
+
+
+def test_a_row_that_was_closed_meanwhile_gets_no_pictures_but_keeps_its_answer(
+    server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storing took so long that a timer took its process for dead."""
+    store = storage.store
+
+    def dawdle(*args: Any, **kwargs: Any) -> ImageFile:
+        Generation.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+        assert close_overdue() == 1
+        return store(*args, **kwargs)
+
+    monkeypatch.setattr("imagegen.storing.storage.store", dawdle)
+    with pytest.raises(NotStored):
+        generate(order)
+    assert spooled(settings) and not ImageFile.objects.exists()
+    assert Generation.objects.get().error_code == "interrupted"
 
 
 def test_a_closed_row_is_closed_once(server: LiteLLM, order: Order) -> None:
