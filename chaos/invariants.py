@@ -113,7 +113,9 @@ def _closed(evidence: Evidence, row: Generation) -> Iterator[str]:
 
 
 def _cost(evidence: Evidence, row: Generation) -> Iterator[str]:
-    steps = [(evidence.prices[step["connection"]], step["pictures"]) for step in row.path]
+    """A recovered row has the pictures of its recoveries alone: those of the steps before had no rows."""
+    path = [step for step in row.path if "recovered" in step or not row.was_recovered]
+    steps = [(evidence.prices[step["connection"]], step["pictures"]) for step in path]
     right = sum((price * pictures for price, pictures in steps), Decimal(0))
     if (row.cost or 0) != right:
         yield f"{row.tag}: {row.status}, cost {row.cost}, its path says {right}: {row.path}"

@@ -47,6 +47,14 @@ def test_all_is_well(evidence: Evidence) -> None:
     assert broken(evidence) == []
 
 
+def test_what_was_made_recorded_in_vain_and_recovered_costs_once(evidence: Evidence) -> None:
+    row = evidence.generations["r1"][0]
+    row.path.append({"connection": "up", "pictures": 1, "recovered": [0], "after": "not_stored"})
+    assert broken(evidence) == []
+    row.cost = Decimal("0.08")
+    assert any("costs what" in name for name in broken(evidence))
+
+
 def lose_picture(evidence: Evidence) -> None:
     evidence.numbers.clear()
 
