@@ -46,7 +46,7 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF = "interrupted"
+CUT_OFF, NOT_STORED = "interrupted", "not_stored"
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
@@ -255,7 +255,7 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
         logger.exception("pictures not stored; the answers are kept", generation=str(generation.pk))
         told = "The pictures were made but could not be stored. An administrator may be able to recover them."
         reason = type(error.__cause__ or error).__name__
-        _close_failed(generation, "not_stored", told, reason, may_have_charged=True)
+        _close_failed(generation, NOT_STORED, told, reason, may_have_charged=True)
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
@@ -350,6 +350,8 @@ def _replay(earlier: Generation, order: Order) -> Made:
         raise StillRunning(
             "The first request with this Idempotency-Key is still running.", retry_after=min(max(wait, 1), 5)
         )
+    if earlier.status == Status.FAILED and earlier.error_code == NOT_STORED:
+        raise NotStored(earlier.error_message)
     if earlier.status == Status.FAILED:
         raise error_for_code(earlier.error_code, earlier.error_message)
     return Made(earlier, list(ImageFile.objects.alive().filter(generation=earlier).order_by("position")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,20 @@ class TestNotStored:
 
         monkeypatch.setattr(type(ImageFile.objects), "bulk_create", away)
         self.check(order, settings)
+
+
+def test_a_repeat_is_told_the_same(server: LiteLLM, order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("imagegen.storing.storage.store", full)
+    keyed = replace(order, idempotency_key="k", fingerprint="f")
+    told = []
+    for _ in range(2):
+        with pytest.raises(NotStored) as caught:
+            generate(keyed)
+        told.append(caught.value.message)
+    assert told[0] == told[1] and Generation.objects.count() == 1
 
 
 def test_a_database_that_is_away_to_the_end_leaves_the_row_to_its_deadline(
