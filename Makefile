@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock docs clean
+.PHONY: help install run test check chaos format lock docs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ check: $(VENV)/.installed-dev  ## Lint, types, import rules, migrations, deploym
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m bandit -q -c pyproject.toml -r config imagegen portraits
 	$(BIN)/python -m tests.check_project
+
+chaos: $(VENV)/.installed-dev  ## Ten minutes of load while everything dies; ARGS="--seconds 60" for less
+	$(BIN)/python -m chaos $(ARGS)
 
 install: $(VENV)/.installed  ## Only set up the virtual environment
 

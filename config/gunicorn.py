@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import struct
 import sys
@@ -40,6 +41,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
         room.close()
         super().handle_exit(sig, frame)
+
+    def is_parent_alive(self) -> bool:
+        """Without a master, end as on SIGTERM: gthread would finish what runs, but keep the port until then,
+        so that no successor can start, and let those who come wait in vain."""
+        there = bool(super().is_parent_alive())
+        if not there and self.alive:
+            self.handle_exit(signal.SIGTERM, None)
+        return there
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Who comes while this process ends is for the others, or is refused: left in the listener's queue,

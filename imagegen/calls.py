@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ class Delivery:
         files: rows whose bytes are stored, not yet saved themselves.
         errors: what went wrong, in order; empty when every picture came from the first connection.
         spools: where the answers lie until the rows are saved.
-        cost: US dollars, where any engine said so.
+        cost: US dollars: what an engine said that its call took, else its connection's price for each
+            picture; None where nobody knows of any.
         path: for the generation's row: which connections were asked, and how that ended.
         made_by: the connection that made the last picture.
     """
@@ -76,7 +78,7 @@ class Delivery:
     files: list[ImageFile] = field(default_factory=list)
     errors: list[EngineError] = field(default_factory=list)
     spools: list[Spool] = field(default_factory=list)
-    cost: float | None = None
+    cost: Decimal | None = None
     path: list[dict[str, Any]] = field(default_factory=list)
     made_by: Route | None = None
 
@@ -128,8 +130,9 @@ def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seco
         delivery.spools.append(outcome.spool)
         delivery.files += outcome.files
         step["pictures"] += len(outcome.files)
-        if outcome.cost is not None:
-            delivery.cost = (delivery.cost or 0) + outcome.cost
+        cost = _cost(outcome, route)
+        if cost is not None:
+            delivery.cost = (delivery.cost or 0) + cost
         if outcome.error is not None:
             delivery.errors.append(outcome.error)
             step["error"] = outcome.error.code
@@ -142,6 +145,12 @@ def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seco
     if step["pictures"]:
         delivery.made_by = route
     delivery.path.append({**step, "seconds": round(seconds, 3)})
+
+
+def _cost(outcome: _Outcome, route: Route) -> Decimal | None:
+    if outcome.cost is not None:
+        return Decimal(str(outcome.cost))
+    return route.connection.price * len(outcome.files) or None
 
 
 def _ask(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 from opentelemetry import trace
 
@@ -45,9 +46,13 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF = "interrupted"
+CUT_OFF, NOT_STORED = "interrupted", "not_stored"
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
+
+
+class TooLate(DatabaseError):
+    """Whoever closes what is overdue has closed this generation, before its pictures had rows."""
 
 
 def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None) -> Made:
@@ -230,7 +235,7 @@ def _told(delivery: Delivery) -> EngineError:
     """Of all errors the first: the selected connection's. What any call may have cost is kept."""
     error = delivery.errors[0]
     error.may_have_charged = delivery.may_have_charged
-    error.cost = delivery.cost
+    error.cost = None if delivery.cost is None else float(delivery.cost)
     return error
 
 
@@ -251,9 +256,9 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
         raise
     except (OSError, DatabaseError) as error:
         logger.exception("pictures not stored; the answers are kept", generation=str(generation.pk))
-        told = "The pictures were made but could not be stored. An administrator can recover them."
+        told = "The pictures were made but could not be stored. An administrator may be able to recover them."
         reason = type(error.__cause__ or error).__name__
-        _close_failed(generation, "not_stored", told, reason, may_have_charged=True)
+        _close_failed(generation, NOT_STORED, told, reason, may_have_charged=True)
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
@@ -262,15 +267,17 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
 
 
 def _record(generation: Generation, delivery: Delivery) -> None:
-    """Rows for what is stored, and the end of the generation, together or not at all."""
+    """Rows for what is stored, and the end of the generation, together or not at all.
+
+    Raises TooLate where the row's deadline has passed and somebody has closed it: its answers stay, and are
+    given back as after a crash.
+    """
     failed = generation.pictures_asked - len(delivery.files)
     error = delivery.errors[0] if delivery.errors else None
     made_by = delivery.made_by
     assert made_by is not None, "files came from somewhere"  # noqa: S101
-    price = made_by.connection.price * len(delivery.files)
     with transaction.atomic():
-        ImageFile.objects.bulk_create(delivery.files)
-        generation.close(
+        closed = generation.close(
             Status.PARTIAL if failed else Status.SUCCEEDED,
             connection=made_by.connection,
             connection_name=made_by.connection.name,
@@ -281,8 +288,11 @@ def _record(generation: Generation, delivery: Delivery) -> None:
             error_code=error.code if error else "",
             error_detail=error.detail if error else "",
             may_have_charged=delivery.may_have_charged,
-            cost=Decimal(str(delivery.cost)) if delivery.cost is not None else price or None,
+            cost=delivery.cost,
         )
+        if not closed:
+            raise TooLate
+        ImageFile.objects.bulk_create(delivery.files)
 
 
 def _close_failed(
@@ -317,6 +327,7 @@ def close_overdue() -> int:
         begun = list(overdue.order_by().values_list("created_at", flat=True))
         closed = overdue.update(
             status=Status.FAILED,
+            pictures_failed=F("pictures_asked"),
             error_code=CUT_OFF,
             error_message="The service was interrupted while the picture was being made.",
             may_have_charged=True,
@@ -347,6 +358,8 @@ def _replay(earlier: Generation, order: Order) -> Made:
         raise StillRunning(
             "The first request with this Idempotency-Key is still running.", retry_after=min(max(wait, 1), 5)
         )
+    if earlier.status == Status.FAILED and earlier.error_code == NOT_STORED:
+        raise NotStored(earlier.error_message)
     if earlier.status == Status.FAILED:
         raise error_for_code(earlier.error_code, earlier.error_message)
     return Made(earlier, list(ImageFile.objects.alive().filter(generation=earlier).order_by("position")))

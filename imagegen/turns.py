@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from imagegen.database import release_connections
 from imagegen.engines.base import Call
-from imagegen.engines.errors import EngineTimeout
+from imagegen.engines.errors import EngineTimeout, EngineUnavailable
 from imagegen.models import EngineConnection, Ticket
 
 logger = structlog.stdlib.get_logger(__name__)
@@ -32,17 +32,29 @@ CLEANING_UP = 30
 def turn(connection: EngineConnection, call: Call) -> Iterator[None]:
     """Wait in line for a turn, within the call's deadline; give it back at the end.
 
-    Raises EngineTimeout, with nothing charged, when the deadline passes first.
+    Raises EngineTimeout when the deadline passes first, and EngineUnavailable where the database does not
+    say whose turn it is: with nothing charged.
     """
     if not connection.concurrency:
         yield
         return
-    ticket = _draw(connection, call.deadline_at - time.monotonic())
+    with _database_told():
+        ticket = _draw(connection, call.deadline_at - time.monotonic())
     try:
-        _wait(ticket, connection.concurrency, call)
+        with _database_told():
+            _wait(ticket, connection.concurrency, call)
         yield
     finally:
         _give_back(ticket)
+
+
+@contextmanager
+def _database_told() -> Iterator[None]:
+    """Nobody was asked for anything yet: this must not read as pictures that were made and lost."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise EngineUnavailable(detail=f"no turn: database: {type(error).__name__}") from error
 
 
 def _draw(connection: EngineConnection, seconds: float) -> Ticket:

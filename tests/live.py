@@ -50,10 +50,7 @@ class LiveEasel:
             database_of_its_own(self.environment.get("DATABASE_URL", ""))
         )
         self.log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.quickstart"],
-            cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=self.log,
-        )  # fmt: skip
+        self._start()
         try:
             self._wait_for_banner()
             self.headers = {"Authorization": f"Bearer {self._token()}"}
@@ -61,6 +58,12 @@ class LiveEasel:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "config.quickstart"],
+            cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=self.log,
+        )  # fmt: skip
 
     def _wait_for_banner(self) -> None:
         assert self.process.stdout is not None
@@ -115,9 +118,10 @@ def database_of_its_own(url: str) -> Iterator[str]:
     name = f"easel_live_{secrets.token_hex(6)}"
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlsplit(url)._replace(path=f"/{name}").geturl()
-        finally:
+    try:
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:  # by another connection: a test may have restarted the server
+        with psycopg.connect(url, autocommit=True) as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -104,9 +104,9 @@ class Generation(models.Model):
     def is_portrait(self) -> bool:
         return self.operation == self.Operation.PORTRAIT
 
-    def close(self, status: Status, **fields: Any) -> None:
-        """Write the end of it. Only a row that is still open is closed."""
+    def close(self, status: Status, **fields: Any) -> bool:
+        """Write the end of it. Only a row that is still open is closed: False where somebody else has."""
         fields |= {"status": status, "finished_at": timezone.now()}
         for name, value in fields.items():
             setattr(self, name, value)
-        Generation.objects.filter(pk=self.pk, finished_at=None).update(**fields)
+        return bool(Generation.objects.filter(pk=self.pk, finished_at=None).update(**fields))

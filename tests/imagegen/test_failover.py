@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +14,17 @@ from imagegen import routing
 from imagegen.models import EngineConnection, Generation, ImageFile, ImageSettings
 from imagegen.models.settings import Fallback
 from tests.fakes.litellm import KEY, LiteLLM
-from tests.fakes.server import cut_in_body, error_500, rate_limited, silent, status
+from tests.fakes.server import (
+    FakeServer,
+    Request,
+    Response,
+    cut_in_body,
+    error_500,
+    picture,
+    rate_limited,
+    silent,
+    status,
+)
 from tests.live import free_port
 
 DOWN = f"http://127.0.0.1:{free_port()}"
@@ -71,6 +83,30 @@ def test_it_may_have_been_charged(api: Client, first: LiteLLM, second: LiteLLM, 
     assert not second.requests
     row = Generation.objects.get()
     assert row.may_have_charged and len(row.path) == 1
+
+
+class Some(FakeServer):
+    """Makes so many pictures, and says nothing of what they cost; then it has had enough."""
+
+    def __init__(self, pictures: int) -> None:
+        super().__init__()
+        self.numbers = iter(range(pictures))
+
+    def reply(self, request: Request) -> Response:
+        if next(self.numbers, None) is None:
+            return Response(429)
+        return Response.json({"data": [{"b64_json": base64.b64encode(picture(64, 64)).decode()}]})
+
+
+def test_each_picture_costs_what_its_own_connection_takes(api: Client, select: Any) -> None:
+    with Some(1) as one, Some(2) as two:
+        select("first", "openai", "generate", base_url=one.url, default_model="m", price="0.04")
+        stand_in = select("second", "openai", base_url=two.url, default_model="m", price="0.01")
+        Fallback.objects.create(settings=ImageSettings.objects.current(), connection=stand_in)
+        assert len(ask(api, n=3).json()) == 3
+    row = Generation.objects.get()
+    assert [step["pictures"] for step in row.path] == [1, 2]
+    assert row.cost == Decimal("0.06")
 
 
 def test_a_refused_prompt_is_not_taken_elsewhere(api: Client, first: LiteLLM, second: LiteLLM) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
-from imagegen import calls
+from imagegen import calls, storage
 from imagegen.engines.base import Answer
 from imagegen.engines.errors import EngineError
 from imagegen.errors import NotStored, TooBusy
@@ -96,6 +97,20 @@ class TestNotStored:
         self.check(order, settings)
 
 
+def test_a_repeat_is_told_the_same(server: LiteLLM, order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("imagegen.storing.storage.store", full)
+    keyed = replace(order, idempotency_key="k", fingerprint="f")
+    told = []
+    for _ in range(2):
+        with pytest.raises(NotStored) as caught:
+            generate(keyed)
+        told.append(caught.value.message)
+    assert told[0] == told[1] and Generation.objects.count() == 1
+
+
 def test_a_database_that_is_away_to_the_end_leaves_the_row_to_its_deadline(
     server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +128,24 @@ def test_a_database_that_is_away_to_the_end_leaves_the_row_to_its_deadline(
     assert close_overdue() == 1
     row = Generation.objects.get()
     assert (row.status, row.error_code, row.may_have_charged) == ("failed", "interrupted", True)
+
+
+def test_a_row_that_was_closed_meanwhile_gets_no_pictures_but_keeps_its_answer(
+    server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storing took so long that a timer took its process for dead."""
+    store = storage.store
+
+    def dawdle(*args: Any, **kwargs: Any) -> ImageFile:
+        Generation.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+        assert close_overdue() == 1
+        return store(*args, **kwargs)
+
+    monkeypatch.setattr("imagegen.storing.storage.store", dawdle)
+    with pytest.raises(NotStored):
+        generate(order)
+    assert spooled(settings) and not ImageFile.objects.exists()
+    assert Generation.objects.get().error_code == "interrupted"
 
 
 def test_a_closed_row_is_closed_once(server: LiteLLM, order: Order) -> None:

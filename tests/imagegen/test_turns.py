@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from PIL import Image
 
 from imagegen.engines.base import Call, Spool
-from imagegen.engines.errors import EngineTimeout
+from imagegen.engines.errors import EngineTimeout, EngineUnavailable
 from imagegen.models import EngineConnection, Ticket
 from imagegen.turns import turn
 from tests.fakes.comfyui import ComfyUI
@@ -113,6 +114,19 @@ def test_no_turn_within_the_deadline(connection: EngineConnection, tmp_path: Pat
         assert not caught.value.may_have_charged
         assert Ticket.objects.count() == 1
     assert not Ticket.objects.exists()
+
+
+@pytest.mark.parametrize("step", ["_draw", "_wait"])
+def test_a_database_that_is_away_has_charged_nothing(
+    connection: EngineConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def away(*args: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(f"imagegen.turns.{step}", away)
+    with pytest.raises(EngineUnavailable) as caught, turn(connection, call(tmp_path, 5)):
+        pass
+    assert not caught.value.may_have_charged
 
 
 def test_a_dead_machine_holds_nobody_up(connection: EngineConnection, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -122,3 +123,18 @@ def test_a_stop_finishes_what_runs_and_takes_nobody_new(
     assert not any(future.done() for future in asked), "it was not refused at once"
     assert outcomes(asked) == {200: 20}
     assert easel.process.wait(20) == 0
+
+
+def test_workers_whose_master_died_finish_and_free_the_port(
+    easel: LiveEasel, engine: SlowEngine, pool: ThreadPoolExecutor
+) -> None:
+    asked = [pool.submit(ask, easel) for _ in range(10)]
+    engine.wait_for(10)
+    os.kill(master(easel), signal.SIGKILL)
+    time.sleep(1.5)  # within a second, a worker looks up
+    assert ask(easel) == CUT, "nobody waits at a port that nobody will serve"
+    assert not any(future.done() for future in asked), "it was not refused at once"
+    with socket.socket() as successor:
+        successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        successor.bind(("127.0.0.1", easel.port))
+    assert outcomes(asked) == {200: 10}

@@ -128,7 +128,7 @@ def test_batches(member: User, purge: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_rows_that_mean_nothing_any_more(member: User, purge: Any) -> None:
     past = timezone.now() - timedelta(days=100)
-    generation(member, status="running", finished_at=None)
+    generation(member, status="running", finished_at=None, pictures_asked=3)
     running = generation(
         member, status="running", finished_at=None, deadline_at=timezone.now() + timedelta(hours=1)
     )
@@ -142,6 +142,8 @@ def test_rows_that_mean_nothing_any_more(member: User, purge: Any) -> None:
     for line in ("generations closed: 1", "tickets deleted: 1", "rate limits deleted: 1"):
         assert line in said
     assert Generation.objects.get(status="running") == running
+    closed = Generation.objects.get(status="failed")
+    assert (closed.error_code, closed.pictures_failed, closed.may_have_charged) == ("interrupted", 3, True)
     assert RateLimit.objects.get().key == "new"
     assert not Ticket.objects.exists() and not Session.objects.exists()
     assert not OutstandingToken.objects.exists()

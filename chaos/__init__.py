@@ -1,0 +1,1 @@
+"""Easel under steady load while things die. `python -m chaos --help`; docs/chaos.md says what it shows."""
