@@ -4,16 +4,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check chaos format lock docs clean
+.PHONY: help install run test test-services check bench chaos format lock docs clean
 
 help:  ## Show this
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: $(VENV)/.installed  ## Set up whatever is missing and serve on 127.0.0.1:8005
 	@exec $(BIN)/python -m config.quickstart
 
 test: $(VENV)/.installed-dev  ## Run the tests
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-services: $(VENV)/.installed-dev  ## Run the tests on PostgreSQL and Redis, started for the occasion
+	$(BIN)/python -m tests.services $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, types, import rules, migrations, deployment settings, docs
 	$(BIN)/ruff check .

@@ -38,6 +38,7 @@ class LiveEasel:
             "EASEL_RATE_ADDRESS": "0",
             "EASEL_THREADS": "100",
             "EASEL_PUBLIC_URL": "",
+            "EASEL_REDIS_URL": os.environ.get("EASEL_REDIS_URL", ""),
             "SECRET_KEY": "",
             "EASEL_ENCRYPTION_KEYS": "",
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -48,6 +49,9 @@ class LiveEasel:
     def __enter__(self) -> Self:
         self.environment["DATABASE_URL"] = self._closing.enter_context(
             database_of_its_own(self.environment.get("DATABASE_URL", ""))
+        )
+        self.environment["EASEL_REDIS_URL"] = self._closing.enter_context(
+            redis_of_its_own(self.environment["EASEL_REDIS_URL"])
         )
         self.log = (self.folder / "log").open("wb")
         self._start()
@@ -123,6 +127,22 @@ def database_of_its_own(url: str) -> Iterator[str]:
     finally:  # by another connection: a test may have restarted the server
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def redis_of_its_own(url: str) -> Iterator[str]:
+    """Another of the same server's databases, emptied afterwards; without a URL there is none."""
+    if not url:
+        yield url
+        return
+    import redis
+
+    with redis.Redis.from_url(url) as server:
+        databases = int(server.config_get("databases")["databases"])
+    own = urlsplit(url)._replace(path=f"/{secrets.choice(range(databases // 2, databases))}").geturl()
+    yield own
+    with suppress(redis.ConnectionError), redis.Redis.from_url(own) as server:
+        server.flushdb()
 
 
 def tree(pid: int) -> list[int]:

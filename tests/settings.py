@@ -1,13 +1,22 @@
-"""The real settings, in a folder of their own and with cheap password hashes."""
+"""The real settings, in a folder of their own and with cheap password hashes.
+
+SQLite, unless EASEL_TEST_DATABASE_URL names a PostgreSQL server where databases may be made, and the cache,
+rates and turns in Redis where EASEL_TEST_REDIS_URL names one whose databases may be emptied. What
+DATABASE_URL and EASEL_REDIS_URL name is never touched.
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
+from urllib.parse import urlsplit
+
+_database, _redis = (os.environ.get(f"EASEL_TEST_{kind}_URL", "") for kind in ("DATABASE", "REDIS"))
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 _folder = tempfile.mkdtemp(prefix="easel-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-for _name in [name for name in os.environ if name.startswith("EASEL_")]:
+for _name in [name for name in os.environ if name.startswith(("EASEL_", "DATABASE_URL"))]:
     del os.environ[_name]
 os.environ |= {
     "EASEL_DATA_DIR": _folder,
@@ -17,6 +26,8 @@ os.environ |= {
     "EASEL_PUBLIC_URL": "http://testserver",
     "EASEL_RATE_USER": "0",
     "EASEL_RATE_ADDRESS": "0",
+    "DATABASE_URL": _database,
+    "EASEL_REDIS_URL": urlsplit(_redis)._replace(path=f"/{_worker}").geturl() if _redis else "",
     "DEBUG": "",
 }
 

@@ -16,7 +16,7 @@ from tests.live import LiveEasel
 from tests.serving.engines import SlowEngine
 
 pytestmark = pytest.mark.skipif(
-    "postgresql" not in settings.DATABASES["default"]["ENGINE"], reason="needs DATABASE_URL=postgres://…"
+    "postgresql" not in settings.DATABASES["default"]["ENGINE"], reason="about PostgreSQL: make test-services"
 )
 
 
