@@ -1,10 +1,12 @@
-"""Start a mock engine and Easel in its production configuration, and drive them.
+"""Start a mock engine, the floor, Easel on SQLite and PostgreSQL, and LiteLLM, and give all the same load.
 
-    python -m bench --at-once 50,200,500
-    python -m bench --at-once 500 --database postgres://user@127.0.0.1:5432/postgres
-    python -m bench --clients 8,32 --requests 400
+    python -m bench                          all of it, as `make bench` does
+    python -m bench quick                    the engine at 0 s: one client, 8 and 32
+    python -m bench waiting --repeat 10 --pause 20 --at-once 1000 --only mock,postgresql
+    python -m bench files                    a stored picture: whole, and 304
 
-One JSON line per run. Exits with 1 where anything failed or anything was left behind.
+Prints one JSON line per run and the tables at the end, and writes both to var/bench. Exits with 1 where
+anything failed or was left behind. Memory, CPU and files: see docs/performance.md.
 """
 
 from __future__ import annotations
@@ -13,206 +15,181 @@ import argparse
 import json
 import os
 import resource
-import signal
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
+import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
 
-from tests.live import ROOT, LiveEasel, free_port, tree
+import psycopg
 
+from bench import contestants, litellm, report
+from bench.clients import Load
+from bench.contestants import Contestant, Easel
+from bench.runs import Run, ask, drive
+from tests.live import ROOT
 
-class Watch:
-    """Looks at a process tree, and at its database sessions, four times a second."""
-
-    def __init__(self, pid: int, database: str) -> None:
-        self.pid, self.database = pid, database
-        self.peak_memory = self.most_sessions = self.idle_in_transaction = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self.cpu_before = sum(map(cpu_seconds, tree(self.pid)))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        self.cpu = sum(map(cpu_seconds, tree(self.pid))) - self.cpu_before
-
-    def _run(self) -> None:
-        with sessions(self.database) as states:
-            while not self._ended.wait(0.25):
-                self.peak_memory = max(self.peak_memory, sum(map(pss, tree(self.pid))))
-                seen = states()
-                self.most_sessions = max(self.most_sessions, seen.total())
-                idle = seen["idle in transaction"] + seen["idle in transaction (aborted)"]
-                self.idle_in_transaction = max(self.idle_in_transaction, idle)
-
-
-@contextmanager
-def sessions(url: str) -> Iterator[Any]:
-    """A function that counts the database's sessions by state; nothing to count without a URL."""
-    if not url:
-        yield Counter
-        return
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        own = connection.info.backend_pid
-        query = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
-        yield lambda: Counter(state for (state,) in connection.execute(query, [own]))
-
-
-def pss(pid: int) -> int:
-    """Bytes in memory, shared ones divided by those who share them."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
-
-
-def cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def engine(seconds: float) -> Iterator[str]:
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "bench.engine", str(port), str(seconds)], cwd=ROOT)  # noqa: S603
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-
-def drive(url: str, token: str, clients: int, requests: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.clients", url, token, str(clients), str(requests)]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)  # noqa: S603
-    found: dict[str, Any] = json.loads(done.stdout)
-    latencies = sorted(found.pop("latencies"))
-    return {
-        "clients": clients,
-        "requests": requests,
-        "failures": found["failures"],
-        "seconds": round(found["seconds"], 2),
-        "per_second": round(requests / found["seconds"], 1),
-        "p50_ms": round(statistics.median(latencies) * 1000, 1),
-        "p95_ms": round(latencies[int(len(latencies) * 0.95)] * 1000, 1),
-    }
-
-
-def run(easel: LiveEasel, database: str, clients: int, requests: int) -> dict[str, Any]:
-    token = easel.headers["Authorization"].split()[1]
-    before = left_behind(easel)
-    with Watch(easel.process.pid, database) as watch:
-        found = drive(f"{easel.url}/api/images/generations", token, clients, requests)
-    after = left_behind(easel)
-    return {
-        "on": "postgresql" if database else "sqlite",
-        **found,
-        "cpu_ms": round(watch.cpu / requests * 1000, 1),
-        "peak_mb": round(watch.peak_memory / 1024**2),
-        "sessions": watch.most_sessions,
-        "idle_in_transaction": watch.idle_in_transaction,
-        "rows": after["rows"] - before["rows"],
-        "files": after["files"] - before["files"],
-        "running": after["running"],
-        "incoming": after["incoming"],
-    }
-
-
-def left_behind(easel: LiveEasel) -> dict[str, int]:
-    shown = easel.manage(
-        "shell", "--no-imports", "-c",
-        "from imagegen.models import Generation as G, ImageFile as F;"
-        "print(F.objects.count(), G.objects.filter(status='running').count())",
-    )  # fmt: skip
-    rows, running = map(int, shown.split())
-    return {
-        "rows": rows,
-        "running": running,
-        "files": count_files(easel.folder / "files"),
-        "incoming": count_files(easel.folder / "incoming"),
-    }
-
-
-def count_files(folder: Path) -> int:
-    return sum(path.is_file() for path in folder.rglob("*"))
-
-
-def numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+LOCAL = "postgres://postgres@127.0.0.1:5432/postgres"
+SECTIONS = ("quick", "waiting", "files")
+ALL = tuple(report.NAMES)
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n", 1)[0])
-    parser.add_argument(
-        "--database", default="", help="PostgreSQL URL; a database of its own is made and dropped there"
-    )
-    parser.add_argument("--at-once", type=numbers, default=[], help="generations at once: 50,200,500")
-    parser.add_argument("--seconds", type=float, default=5, help="that the engine takes for those")
-    parser.add_argument("--clients", type=numbers, default=[], help="clients with an engine at 0 s: 8,32")
-    parser.add_argument("--requests", type=int, default=400, help="that those make in all")
-    parser.add_argument("--floor", action="store_true", help="drive the mock engine alone as well")
-    chosen = parser.parse_args(arguments)
+    chosen = _read(arguments)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sound = True
-    plans = [(chosen.seconds, [(n, n) for n in chosen.at_once])]
-    plans.append((0, [(n, chosen.requests) for n in chosen.clients]))
-    environment = {"EASEL_THREADS": "", "EASEL_LOG_LEVEL": "WARNING", "DATABASE_URL": chosen.database}
-    with (
-        tempfile.TemporaryDirectory(prefix="easel-bench-") as folder,
-        LiveEasel(Path(folder), **environment) as easel,
-    ):
-        for seconds, loads in plans:
-            if not loads:
-                continue
-            with engine(seconds) as url:
-                select(easel, url)
-                for clients, requests in loads:
-                    if chosen.floor:
-                        show({"on": "mock alone", **drive(url, "any", clients, requests)})
-                    found = run(easel, easel.environment["DATABASE_URL"], clients, requests)
-                    show(found)
-                    sound &= not found["failures"] and not found["running"] and not found["incoming"]
-                    sound &= found["rows"] == found["files"] == requests
-    return 0 if sound else 1
+    found: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="easel-bench-") as folder, ExitStack() as stack:
+        engine, others = _start(Path(folder), stack, chosen)
+        for section in chosen.sections:
+            for run in globals()[f"_{section}"](engine, others, chosen):
+                found.append(run)
+                _say(json.dumps(asdict(run)))
+    runs = [asdict(run) for run in found]
+    _write(chosen.out, runs)
+    _say(f"\n{report.tables(runs)}")
+    faults = [f"{run.contestant}, {run.load}: {fault}" for run in found for fault in run.faults]
+    _say("\n".join(faults) or "Nothing failed, nothing was left behind.")
+    return 1 if faults else 0
 
 
-def select(easel: LiveEasel, url: str) -> None:
-    name = f"mock-{url.rpartition(':')[2]}"
-    easel.manage(
-        "connections", "add", name, "--engine", "openai", "--base-url", url,
-        "--api-key-env", "KEY", "--model", "mock", "--use-for", "generate",
-        KEY="sk-any",
-    )  # fmt: skip
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", default=[], metavar="section", help=", ".join(SECTIONS))
+    parser.add_argument("--only", type=_words, default=ALL, help=f"of {','.join(ALL)}")
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("EASEL_BENCH_DATABASE", ""),
+        help="PostgreSQL URL, or EASEL_BENCH_DATABASE; a database of its own is made and dropped there. "
+        f"Without it {LOCAL}, where that answers",
+    )
+    parser.add_argument("--clients", type=_numbers, default=[1, 8, 32], help="with an engine at 0 s")
+    parser.add_argument("--requests", type=int, default=240, help="that those make in all")
+    parser.add_argument("--at-once", type=_numbers, default=[200, 500, 1000], help="with a slow engine")
+    parser.add_argument("--seconds", type=float, default=5, help="that the slow engine takes")
+    parser.add_argument("--repeat", type=int, default=0, help="times; without it 3, and 1 for slow engines")
+    parser.add_argument("--pause", type=float, default=0, help="idle seconds before each slow run")
+    parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench", help="folder for the JSON")
+    chosen = parser.parse_args(arguments)
+    chosen.sections = chosen.sections or list(SECTIONS)
+    if unknown := ({*chosen.sections} - {*SECTIONS}) | ({*chosen.only} - {*ALL}):
+        parser.error(f"unknown: {', '.join(unknown)}")
+    return chosen
 
 
-def show(found: dict[str, Any]) -> None:
-    print(json.dumps(found), flush=True)  # noqa: T201
+def _start(
+    folder: Path, stack: ExitStack, chosen: argparse.Namespace
+) -> tuple[Contestant, list[Contestant]]:
+    """The mock engine, and everybody who takes part; who cannot is named and left out."""
+    engine = stack.enter_context(contestants.mock(folder))
+    present: list[Contestant] = [engine] if "mock" in chosen.only else []
+    if "floor" in chosen.only:
+        present.append(stack.enter_context(contestants.floor(folder, engine.url)))
+    if "sqlite" in chosen.only:
+        present.append(stack.enter_context(contestants.easel("sqlite", folder, engine.url, "")))
+    if "postgresql" in chosen.only:
+        if url := _database(chosen.database):
+            present.append(stack.enter_context(contestants.easel("postgresql", folder, engine.url, url)))
+        else:
+            _say(f"PostgreSQL is left out: no --database, and nothing answers at {LOCAL}.")
+    if "litellm" in chosen.only:
+        if version := litellm.install():
+            _say(f"LiteLLM {version}")
+            present.append(stack.enter_context(contestants.lite(folder, engine.url)))
+        else:
+            _say("LiteLLM is left out: it could not be installed.")
+    return engine, present
+
+
+def _database(url: str) -> str:
+    try:
+        psycopg.connect(url or LOCAL, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        if url:
+            raise
+        return ""
+    return url or LOCAL
+
+
+def _quick(engine: Contestant, others: list[Contestant], chosen: argparse.Namespace) -> Iterator[Run]:
+    """The engine at 0 s. All take turns, so that what disturbs the machine disturbs each of them."""
+    _set_seconds(engine, 0)
+    for contestant in others:
+        ask(contestant.load(16, 48))  # first requests load modules and open connections
+    for _ in range(chosen.repeat or 3):
+        for clients in chosen.clients:
+            for contestant in others:
+                requests = chosen.requests if clients > 1 else max(chosen.requests // 3, 1)
+                name = "1 client" if clients == 1 else f"{clients} clients"
+                yield drive(name, contestant, contestant.load(clients, requests))
+
+
+def _waiting(engine: Contestant, others: list[Contestant], chosen: argparse.Namespace) -> Iterator[Run]:
+    """Many at once, and a slow engine."""
+    for _ in range(chosen.repeat or 1):
+        for count in chosen.at_once:
+            for contestant in others:
+                _set_seconds(engine, 0)
+                load = contestant.load(count, count)
+                _set_seconds(engine, chosen.seconds)
+                time.sleep(chosen.pause)
+                yield drive(f"{count:,} at once", contestant, load)
+
+
+def _files(engine: Contestant, others: list[Contestant], chosen: argparse.Namespace) -> Iterator[Run]:
+    """A stored picture's bytes, by 8 clients: whole, and 304 for those who have them."""
+    _set_seconds(engine, 0)
+    stored = [contestant for contestant in others if isinstance(contestant, Easel)]
+    pictures = {contestant.name: _picture(contestant) for contestant in stored}
+    for _ in range(chosen.repeat or 3):
+        for contestant in stored:
+            url, etag = pictures[contestant.name]
+            for name, extra, expect in (("file", {}, 200), ("file, 304", {"If-None-Match": etag}, 304)):
+                headers = contestant.log_in() | extra
+                load = Load(url, 8, chosen.requests, "GET", headers, expect=expect)
+                yield drive(name, contestant, load, pictures=False)
+
+
+def _picture(easel: Easel) -> tuple[str, str]:
+    """Make one; its URL and ETag."""
+    headers = easel.log_in()
+    made = easel.live.post("/api/images/generations", contestants.BODY, headers=headers).json()[0]
+    path = str(made["url"])
+    answer = easel.live.get(path)
+    answer.raise_for_status()
+    return easel.live.url + path, answer.headers["ETag"]
+
+
+def _set_seconds(engine: Contestant, seconds: float) -> None:
+    request = urllib.request.Request(f"{engine.url}/seconds/{seconds}", method="POST")  # noqa: S310
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).close()
+
+
+def _write(folder: Path, runs: list[report.Row]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    path = folder / f"{now:%Y%m%d-%H%M%S}.json"
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "at": now.isoformat()}
+    path.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1))
+    _say(f"\n{path}")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""The floor: the least that a Python service under gunicorn can do for a picture.
+
+Asks the engine at BENCH_ENGINE over a fresh connection, takes the answer in pieces, decodes the picture,
+and answers with its size. No framework, no users, no database, no file.
+Served as Easel is: `gunicorn -c python:config.gunicorn bench.floor:application`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import orjson
+import pybase64
+from urllib3 import HTTPConnectionPool
+from urllib3.util import parse_url
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+PIECE = 64 * 1024
+ENGINE = parse_url(os.environ["BENCH_ENGINE"])
+
+
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    asked = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    order = orjson.dumps({"model": "mock", "prompt": asked["prompt"], "size": asked["size"], "n": 1})
+    picture = pybase64.b64decode(orjson.loads(ask(order))["data"][0]["b64_json"], validate=True)
+    body = orjson.dumps([{"size": len(picture)}])
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def ask(order: bytes) -> bytes:
+    """The engine's whole answer."""
+    headers = {"Content-Type": "application/json"}
+    with HTTPConnectionPool(ENGINE.host, ENGINE.port, retries=False) as pool:
+        answer = pool.request(
+            "POST", "/images/generations", body=order, headers=headers, preload_content=False
+        )
+        return b"".join(answer.stream(PIECE))
