@@ -26,6 +26,9 @@ check: $(VENV)/.installed-dev  ## Lint, types, import rules, migrations, deploym
 	$(BIN)/python -m bandit -q -c pyproject.toml -r config imagegen portraits
 	$(BIN)/python -m tests.check_project
 
+bench: $(VENV)/.installed-dev  ## Load on Easel, a bare floor and LiteLLM, side by side; ARGS="--help" tells more
+	$(BIN)/python -m bench $(ARGS)
+
 chaos: $(VENV)/.installed-dev  ## Ten minutes of load while everything dies; ARGS="--seconds 60" for less
 	$(BIN)/python -m chaos $(ARGS)
 

@@ -60,7 +60,7 @@ class Easel(Contestant):
         super().__init__(name, f"{live.url}/api/images/generations", live.process.pid)
         self.live, self.database = live, live.environment["DATABASE_URL"]
         found = re.search(r"^ +member +(\S+) +(\S+) *$", live.banner, re.MULTILINE)
-        assert found is not None, "the members' password is shown at the first start"
+        assert found is not None, "the members' password is shown at the first start"  # noqa: S101
         self.username, self.password = found.groups()
 
     def load(self, clients: int, requests: int) -> Load:
@@ -89,7 +89,7 @@ class Easel(Contestant):
                 found = connection.execute(query).fetchone()
         else:
             found = sqlite3.connect(self.live.folder / "easel.sqlite3").execute(query).fetchone()
-        assert found is not None
+        assert found is not None  # noqa: S101
         return int(found[0]), int(found[1])
 
 

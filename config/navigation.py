@@ -56,5 +56,10 @@ PEOPLE = {
         _entry("Groups", "group", "auth_group_changelist", "auth.view_group", "auth.change_group"),
     ],
 }
-SIDEBAR = {"show_all_applications": True, "navigation": [SETTINGS, PICTURES, PEOPLE]}
+DASHBOARD = {
+    "title": "",
+    "items": [_entry("Dashboard", "monitoring", "imagegen_usage_changelist", "imagegen.view_usage")],
+}
+
+SIDEBAR = {"show_all_applications": True, "navigation": [DASHBOARD, SETTINGS, PICTURES, PEOPLE]}
 STYLES = [lambda request: static("imagegen/admin.css")]
