@@ -83,9 +83,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     return chosen
 
 
-def _start(
-    folder: Path, stack: ExitStack, chosen: argparse.Namespace
-) -> tuple[Contestant, list[Contestant]]:
+def _start(folder: Path, stack: ExitStack, chosen: argparse.Namespace) -> tuple[Contestant, list[Contestant]]:
     """The mock engine, and everybody who takes part; who cannot is named and left out."""
     engine = stack.enter_context(contestants.mock(folder))
     present: list[Contestant] = [engine] if "mock" in chosen.only else []

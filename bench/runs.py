@@ -57,9 +57,7 @@ def drive(name: str, contestant: Contestant, load: Load, *, pictures: bool = Tru
         peak_mb=round(watch.peak_memory / 1024**2),
         sessions=watch.most_sessions,
         idle_in_transaction=watch.idle_in_transaction,
-        faults=tuple(
-            _faults(found["failures"], before, contestant.left(), load.requests if pictures else 0)
-        ),
+        faults=tuple(_faults(found["failures"], before, contestant.left(), load.requests if pictures else 0)),
     )
 
 
