@@ -75,7 +75,9 @@ GROUPS: dict[str, list[Variable]] = {
                  "`postgres://user:password@host:5432/name`, or `sqlite:////path`.",
                  "SQLite in `EASEL_DATA_DIR`"),
         Variable("EASEL_DATABASE_POOL", int, 10, "PostgreSQL connections that one worker keeps at most."),
-        Variable("EASEL_REDIS_URL", str, "", "Redis for the cache. Without it each process has its own."),
+        Variable("EASEL_REDIS_URL", str, "",
+                 "`redis://:password@host:6379/0`, or `rediss://` for TLS: holds cache, rates, turns. Without "
+                 "it rates and turns are in the database, and each process has a cache of its own."),
         Variable("EASEL_STORAGE", str, "",
                  "Where pictures lie: `file:///path`, `s3://bucket/prefix?endpoint_url=…&region_name=…` with "
                  "credentials as boto3 reads them, or the dotted path of a Django storage class.",

@@ -178,10 +178,12 @@ def _parsed(url: str) -> dict[str, Any]:
 
 _DATABASE_URL = "DATABASE_URL must be postgres://user:password@host:5432/name or sqlite:////path."
 DATABASES = {"default": _database()}
-_redis: str = read("EASEL_REDIS_URL")
+EASEL_REDIS_URL: str = read("EASEL_REDIS_URL")
+if EASEL_REDIS_URL and not re.match(r"rediss?://[^\s/]+(/\d+)?(\?\S*)?$", EASEL_REDIS_URL):
+    raise ImproperlyConfigured("EASEL_REDIS_URL must be redis://:password@host:6379/0, or rediss:// for TLS.")
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis}
-    if _redis
+    "default": {"BACKEND": "imagegen.redis_server.Cache", "LOCATION": EASEL_REDIS_URL}
+    if EASEL_REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 

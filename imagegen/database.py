@@ -6,8 +6,11 @@ import atexit
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest, HttpResponseBase
+
+AWAY = (OperationalError, InterfaceError)
+"""How it shows that a database is away, at its end, or locked."""
 
 
 def release_connections() -> None:

@@ -12,10 +12,11 @@ from django.core.cache import cache
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
-from imagegen import storage_url
+from imagegen import redis_server, storage_url
 from imagegen.access import tokens
 from imagegen.models import EngineConnection, ImageSettings
 from tests.seaweed import SeaweedFS
+from tests.services import NotInstalled, Redis
 
 # A busy machine must not fail a test.
 hypothesis_settings.register_profile("easel", deadline=None)
@@ -131,4 +132,41 @@ def storage(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> st
     """Pictures lie in a folder, then at S3: every test runs on both. Which it is."""
     line = request.getfixturevalue("s3") if request.param == "s3" else f"file://{tmp_path}/pictures"
     use_storage(settings, line)
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """A real Redis, started when the first test asks for it."""
+    try:
+        with Redis() as server:
+            yield server
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def on_redis(redis: Redis, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Redis:
+    """What processes share is in it, and it is empty."""
+    monkeypatch.setattr(redis_server, "_rests_until", 0.0)
+    settings.EASEL_REDIS_URL = redis.url
+    redis.client().flushall()
+    return redis
+
+
+@pytest.fixture
+def own_redis(redis: Redis, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    """One that a test may kill."""
+    monkeypatch.setattr(redis_server, "_rests_until", 0.0)
+    with Redis(password="a-password-for-tests") as server:
+        settings.EASEL_REDIS_URL = server.url
+        yield server
+
+
+@pytest.fixture(params=["database", "redis"])
+def shared_in(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Rates and turns are in the database, then in Redis: every test runs on both. Which it is."""
+    settings.EASEL_REDIS_URL = ""
+    if request.param == "redis":
+        request.getfixturevalue("on_redis")
     return str(request.param)

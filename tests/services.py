@@ -188,8 +188,11 @@ class Redis(Service):
     def _command(self) -> Sequence[str | Path]:
         return [self.program, self.folder / "redis.conf"]
 
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, socket_timeout=5)
+
     def _answers(self) -> bool:
-        with redis.Redis.from_url(self.url, socket_timeout=5) as client, suppress(redis.ConnectionError):
+        with self.client() as client, suppress(redis.ConnectionError):
             return bool(client.ping())
         return False
 

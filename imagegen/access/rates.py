@@ -1,17 +1,21 @@
-"""How many requests a second: the generic cell rate algorithm, in the database.
+"""How many requests a second: the generic cell rate algorithm, in Redis or in the database.
 
-One number per key, the time at which its allowance is whole again, moved by one atomic statement. So
-the limit is exact over any number of threads, processes and machines.
+One number per key, the time at which its allowance is whole again, moved in one atomic step. So the limit
+is exact over any number of threads, processes and machines. Where EASEL_REDIS_URL names a Redis that is away,
+the database counts meanwhile, from anew.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
+from django.conf import settings
 from django.db import connections, router
 
 from imagegen.access.errors import TooManyRequests
 from imagegen.access.models import RateLimit
+from imagegen.redis_server import RedisAway, Script
 
 SECOND = 1_000_000_000  # nanoseconds, the unit of RateLimit.whole_at
 
@@ -25,6 +29,22 @@ RETURNING whole_at
 """
 _UNHURRIED = ", set_config('synchronous_commit', 'off', true)"
 """PostgreSQL does not wait for the disk (4 ms, twice a request): a crash may forget a second of counting."""
+
+MICROSECONDS = 1_000_000
+# Lua's numbers are exact up to 2^53: enough for microseconds since 1970. What limits nothing is forgotten.
+_TAKE_IN_REDIS = Script("""
+local cost, second, now = tonumber(ARGV[1]), 1000000, tonumber(ARGV[2])
+if not now then
+    local time = redis.call('TIME')
+    now = time[1] * second + time[2]
+end
+local whole_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+if whole_at > now + second - cost then
+    return whole_at + cost - second - now
+end
+redis.call('SET', KEYS[1], string.format('%.0f', whole_at + cost), 'EX', 60)
+return 0
+""")
 
 
 def check(*, key: str, per_second: int) -> None:
@@ -41,7 +61,19 @@ def take(*, key: str, per_second: int, now: int | None = None) -> float:
     """
     if not per_second:
         return 0
-    now = time.time_ns() if now is None else now
+    if settings.EASEL_REDIS_URL:
+        with suppress(RedisAway):
+            return _take_in_redis(key=key, per_second=per_second, now=now)
+    return _take_in_database(key=key, per_second=per_second, now=time.time_ns() if now is None else now)
+
+
+def _take_in_redis(*, key: str, per_second: int, now: int | None) -> float:
+    """By the clock of Redis, unless told the time. Raises RedisAway."""
+    microseconds = "" if now is None else now // 1000
+    return _TAKE_IN_REDIS.run([f"rate:{key}"], MICROSECONDS // per_second, microseconds) / MICROSECONDS
+
+
+def _take_in_database(*, key: str, per_second: int, now: int) -> float:
     cost = SECOND // per_second
     if _take(key=key, cost=cost, now=now):
         return 0

@@ -138,7 +138,7 @@ def test_postgres_has_a_pool_and_keeps_no_connection(tmp_path):
 
 def test_redis_for_the_cache(tmp_path):
     found = settings_with(tmp_path, EASEL_REDIS_URL="redis://cache.example:6379/0")
-    assert found["CACHE"] == "django.core.cache.backends.redis.RedisCache"
+    assert found["CACHE"] == "imagegen.redis_server.Cache"
 
 
 @pytest.mark.parametrize("url", ["https://easel.example", "https://easel.example:8443"])

@@ -6,25 +6,28 @@ import base64
 import hashlib
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError
-from django.utils import timezone
 from PIL import Image
 
 from imagegen.engines.base import Call, Spool
-from imagegen.engines.errors import EngineTimeout, EngineUnavailable
+from imagegen.engines.errors import EngineTimeout
 from imagegen.models import EngineConnection, Ticket
-from imagegen.turns import turn
+from imagegen.turns import _Place, turn
 from tests.fakes.comfyui import ComfyUI
 from tests.fakes.comfyui_nodes import colour
 from tests.fakes.server import FakeServer, Request, Response
 from tests.live import LiveEasel
+from tests.services import Redis
 
 
 def colour_of(prompt: str) -> tuple[int, int, int]:
@@ -53,9 +56,9 @@ class OneAtATime(FakeServer):
         return Response.json({"data": [{"b64_json": base64.b64encode(out.getvalue()).decode()}]})
 
 
-def test_fifty_at_once_from_two_processes(tmp_path: Path) -> None:
+def test_fifty_at_once_from_two_processes(tmp_path: Path, shared_in: str, settings: Any) -> None:
     prompts = [f"picture number {n}" for n in range(50)]
-    with OneAtATime() as server, LiveEasel(tmp_path) as easel:
+    with OneAtATime() as server, LiveEasel(tmp_path, EASEL_REDIS_URL=settings.EASEL_REDIS_URL) as easel:
         easel.manage(
             "connections", "add", "one-gpu", "--engine", "openai", "--base-url", server.url,
             "--api-key-env", "KEY", "--model", "sd", "--concurrency", "1", "--use-for", "generate",
@@ -107,43 +110,123 @@ def call(tmp_path: Path, seconds: float) -> Call:
     return Call(Spool(tmp_path, "x"), time.monotonic() + seconds, lambda: threading.Lock())
 
 
-def test_no_turn_within_the_deadline(connection: EngineConnection, tmp_path: Path) -> None:
+@pytest.fixture
+def tickets(
+    connection: EngineConnection, shared_in: str, request: pytest.FixtureRequest
+) -> Callable[[], int]:
+    """How many there are, of those who wait and those whose turn it is."""
+    if shared_in == "database":
+        return Ticket.objects.count
+    client = request.getfixturevalue("on_redis").client()
+    return lambda: client.zcard(f"easel:turns:{{{connection.pk}}}:line")
+
+
+def test_no_turn_within_the_deadline(
+    connection: EngineConnection, tickets: Callable[[], int], tmp_path: Path
+) -> None:
     with turn(connection, call(tmp_path, 5)):
         with pytest.raises(EngineTimeout) as caught, turn(connection, call(tmp_path, 0.2)):
             pass
         assert not caught.value.may_have_charged
-        assert Ticket.objects.count() == 1
-    assert not Ticket.objects.exists()
+        assert tickets() == 1
+    assert tickets() == 0
 
 
-@pytest.mark.parametrize("step", ["_draw", "_wait"])
-def test_a_database_that_is_away_has_charged_nothing(
-    connection: EngineConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+def test_a_dead_machine_holds_nobody_up(
+    connection: EngineConnection, shared_in: str, tickets: Callable[[], int], tmp_path: Path
 ) -> None:
-    def away(*args: Any) -> None:
-        raise OperationalError("gone")
+    dead = _Place(connection, call(tmp_path, 5))
+    dead.until -= timedelta(minutes=1)
+    if dead.in_redis:
+        dead.in_redis.until -= 60
+    assert dead.ahead() == 0
+    with turn(connection, call(tmp_path, 5)):
+        assert tickets() == (2 if shared_in == "database" else 1)
 
-    monkeypatch.setattr(f"imagegen.turns.{step}", away)
-    with pytest.raises(EngineUnavailable) as caught, turn(connection, call(tmp_path, 5)):
-        pass
-    assert not caught.value.may_have_charged
+
+def test_in_the_order_of_their_coming(connection: EngineConnection, shared_in: str, tmp_path: Path) -> None:
+    places = [_Place(connection, call(tmp_path, 60)) for _ in range(12)]
+    assert [place.ahead() for place in places] == list(range(12))
+    places[3].leave()
+    places[0].leave()
+    left = [place for place in places if place not in (places[0], places[3])]
+    assert [place.ahead() for place in left] == list(range(10))
+    assert _Place(connection, call(tmp_path, 60)).ahead() == 10
 
 
-def test_a_dead_machine_holds_nobody_up(connection: EngineConnection, tmp_path: Path) -> None:
-    Ticket.objects.create(connection=connection, deadline_at=timezone.now() - timedelta(seconds=1))
-    with turn(connection, call(tmp_path, 0.2)):
+def test_connections_have_lines_of_their_own(
+    connection: EngineConnection, shared_in: str, tmp_path: Path
+) -> None:
+    another = EngineConnection.objects.create(name="another", engine="dicebear", concurrency=1)
+    with turn(connection, call(tmp_path, 5)), turn(another, call(tmp_path, 5)):
         pass
 
 
 def test_without_a_limit_nobody_draws(
-    connection: EngineConnection, tmp_path: Path, django_assert_num_queries: Any
+    connection: EngineConnection, shared_in: str, tmp_path: Path, django_assert_num_queries: Any
 ) -> None:
     connection.concurrency = 0
     with django_assert_num_queries(0), turn(connection, call(tmp_path, 5)):
         pass
 
 
-def test_a_turn_is_given_back_after_a_fault(connection: EngineConnection, tmp_path: Path) -> None:
+def test_a_turn_is_given_back_after_a_fault(
+    connection: EngineConnection, tickets: Callable[[], int], tmp_path: Path
+) -> None:
     with pytest.raises(RuntimeError), turn(connection, call(tmp_path, 5)):
         raise RuntimeError
-    assert not Ticket.objects.exists()
+    assert tickets() == 0
+
+
+class TestTheDatabaseIsAway:
+    """While somebody draws a ticket: nothing has been asked of the engine yet."""
+
+    def test_for_a_while(
+        self, connection: EngineConnection, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.EASEL_REDIS_URL = ""
+        monkeypatch.setattr("imagegen.turns.LONGEST_PAUSE", 0.01)
+        draw, tries = _Place._draw, count(1)
+
+        def away_at_first(place: _Place) -> Ticket:
+            if next(tries) < 3:
+                raise OperationalError("gone")
+            return draw(place)
+
+        monkeypatch.setattr(_Place, "_draw", away_at_first)
+        with turn(connection, call(tmp_path, 5)):
+            assert Ticket.objects.count() == 1
+
+    def test_for_longer_than_there_is_time(
+        self, connection: EngineConnection, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.EASEL_REDIS_URL = ""
+        monkeypatch.setattr(_Place, "_draw", Mock(side_effect=OperationalError("gone")))
+        with pytest.raises(EngineTimeout) as caught, turn(connection, call(tmp_path, 0.5)):
+            pass
+        assert not caught.value.may_have_charged and "database" in caught.value.detail
+
+
+class TestRedisIsAway:
+    def test_the_line_forms_in_the_database(
+        self, connection: EngineConnection, own_redis: Redis, tmp_path: Path
+    ) -> None:
+        with turn(connection, call(tmp_path, 5)):
+            assert not Ticket.objects.exists()
+            waits = _Place(connection, call(tmp_path, 5))
+            assert waits.ahead() == 1
+            own_redis.kill()
+            assert waits.ahead() == 0 and Ticket.objects.count() == 1
+        with pytest.raises(EngineTimeout), turn(connection, call(tmp_path, 0.2)):
+            pass
+        waits.leave()
+        assert not Ticket.objects.exists()
+
+    def test_a_redis_that_forgot_everything(
+        self, connection: EngineConnection, own_redis: Redis, tmp_path: Path
+    ) -> None:
+        first, second = (_Place(connection, call(tmp_path, 5)) for _ in range(2))
+        assert [first.ahead(), second.ahead()] == [0, 1]
+        own_redis.restart(kill=True)
+        assert [second.ahead(), first.ahead()] == [0, 1]
+        assert not Ticket.objects.exists()
