@@ -76,7 +76,7 @@ GROUPS: dict[str, list[Variable]] = {
                  "SQLite in `EASEL_DATA_DIR`"),
         Variable("EASEL_DATABASE_POOL", int, 10, "PostgreSQL connections that one worker keeps at most."),
         Variable("EASEL_REDIS_URL", str, "",
-                 "`redis://:password@host:6379/0`, or `rediss://` for TLS: holds cache, rates, turns. Without "
+                 "`redis://:password@host:6379/0` or `rediss://` for TLS; holds rates, turns, cache. Without "
                  "it rates and turns are in the database, and each process has a cache of its own."),
         Variable("EASEL_STORAGE", str, "",
                  "Where pictures lie: `file:///path`, `s3://bucket/prefix?endpoint_url=…&region_name=…` with "

@@ -1,122 +1,130 @@
-"""Takes docs/images/api-docs.png and api-docs-generate.png of a fresh Easel, with Chromium.
+"""Takes the pictures of pages in docs/images/, of a fresh Easel with made-up data, in Chromium.
 
-Run from the repository root: `.venv/bin/python -m docs.screenshots`. It fails where the page writes
-anything to the browser's console, such as a breach of its Content Security Policy.
+Run from the repository root: `.venv/bin/python -m docs.screenshots [NAME …]`. It fails where a page
+complains: a console error, a failed request, a breach of its Content Security Policy.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from tests.browser.browsing import chromium, find_chromium, watched
+from tests.browser.conftest import log_in
+from tests.fakes.comfyui import ComfyUI
+from tests.live import LiveEasel
 
 IMAGES = Path(__file__).parent / "images"
-WIDTH, HEIGHT = 1200, 6000
-"""Taller than the page, so that nothing scrolls."""
+WIDTH, STAFF_WIDTH, COLOURS = 1200, 1280, 256
+"""Pixels; the sidebar of the admin needs the wider one."""
 
+
+@dataclass(frozen=True)
+class Shot:
+    """A page, what is done there first, and which rows of pixels are kept (all of them: None)."""
+
+    path: str
+    prepare: Callable[[Page], None] = lambda page: None
+    rows: tuple[int, int] | None = None
+    staff: bool = True
+    dark_too: bool = True
+
+
+def test_connection(page: Page) -> None:
+    page.get_by_role("button", name="Fetch models").click()
+    page.wait_for_selector("#model-choice")
+    page.get_by_role("button", name="Test connection").click()
+    page.wait_for_selector("#test-result .easel-note")
+
+
+def try_illustrator(page: Page) -> None:
+    page.get_by_label("Prompt", exact=True).fill("A cheerful woman with round glasses and a yellow beanie")
+    page.get_by_role("button", name="Try it").click()
+    picture = page.locator("#try-result img")
+    picture.evaluate("image => image.decode()")
+
+
+def read_starter(page: Page) -> None:
+    page.get_by_role("button", name="Text to picture").click()
+    page.wait_for_selector("#map-title")
+    page.get_by_role("button", name="Check against the server").click()
+    page.wait_for_selector(".easel-note")
+
+
+def settle(page: Page) -> None:
+    page.wait_for_selector(".opblock-summary")
+
+
+def open_operation(page: Page) -> None:
+    page.wait_for_selector("#operations-images-generateImages .opblock-body .response")
+
+
+CONNECTIONS = "/admin/imagegen/engineconnection/"
 SHOTS = {
-    "api-docs": ("/api/docs", (0, 1540)),
-    "api-docs-generate": ("/api/docs#/images/generateImages", (720, 2360)),
+    "api-docs": Shot("/api/docs", settle, (0, 1540), staff=False, dark_too=False),
+    "api-docs-generate": Shot(
+        "/api/docs#/images/generateImages", open_operation, (720, 2360), staff=False, dark_too=False
+    ),
+    "admin-settings": Shot("/admin/imagegen/imagesettings/1/change/"),
+    "admin-connections": Shot(CONNECTIONS, rows=(0, 520)),
+    "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
+    "admin-workflow": Shot(f"{CONNECTIONS}2/workflow/generate/", read_starter, (0, 1400)),
+    "admin-try": Shot(f"{CONNECTIONS}1/change/", try_illustrator),
 }
-"""Name -> path, and the rows of pixels that are kept."""
-
-STARTED_WITHIN = 120.0
-COLOURS = 96
+"""Name -> shot. With `dark_too`, there is a second picture whose name ends in -dark."""
 
 
-def main() -> int:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        sys.exit("Chromium is needed.")
-    with easel() as base:
-        for name, (path, (top, bottom)) in SHOTS.items():
-            target = IMAGES / f"{name}.png"
-            complaints = photograph(browser, base + path, target)
-            if complaints:
-                sys.exit(f"{path} complains:\n" + "\n".join(complaints))
-            picture = Image.open(target).convert("RGB").crop((0, top, WIDTH, bottom))
-            picture.quantize(COLOURS).save(target, optimize=True)
+def main(names: Sequence[str]) -> int:
+    chosen = {name: shot for name, shot in SHOTS.items() if not names or name in names}
+    with chromium(find_chromium()) as browser, easel() as server:
+        for name, shot in chosen.items():
+            take(browser, server, shot, IMAGES / f"{name}.png")
+            if shot.dark_too:
+                take(browser, server, shot, IMAGES / f"{name}-dark.png", dark=True)
     return 0
 
 
 @contextmanager
-def easel() -> Iterator[str]:
-    """`make run` in a folder of its own, on a free port, with nothing else from the environment."""
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        base = f"http://127.0.0.1:{port}"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "config.quickstart"],
-            env={"PATH": os.environ["PATH"], "EASEL_DATA_DIR": folder, "PORT": str(port)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+def easel() -> Iterator[LiveEasel]:
+    """`make run` in a folder of its own, with connections of several kinds."""
+    with tempfile.TemporaryDirectory() as folder, ComfyUI() as comfyui, LiveEasel(Path(folder)) as server:
+        add = ("connections", "add")
+        gpu = ("--base-url", comfyui.url, "--model", "sd15-random.safetensors", "--concurrency", "1")
+        server.manage(*add, "gpu-1", "--engine", "comfyui", *gpu)
+        litellm = ("--base-url", "http://litellm:4000/v1", "--model", "grok-imagine-image")
+        server.manage(
+            *add, "litellm", "--engine", "openai", *litellm, "--api-key-env", "KEY", KEY="sk-of-nobody-0123"
         )
-        try:
-            wait_until_ready(base)
-            yield base
-        finally:
-            server.terminate()
-            server.wait(30)
+        server.manage(*add, "google", "--engine", "gemini", "--model", "gemini-3.1-flash-image", "--disable")
+        yield server
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_ready(base: str) -> None:
-    until = time.monotonic() + STARTED_WITHIN
-    while time.monotonic() < until:
-        try:
-            if requests.get(f"{base}/readyz", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.3)
-    sys.exit("Easel did not start.")
-
-
-def photograph(browser: str, url: str, target: Path) -> list[str]:
-    """Save a picture of the page; return what it wrote to the console."""
-    with tempfile.TemporaryDirectory() as profile:
-        done = subprocess.run(  # noqa: S603
-            [
-                browser,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--hide-scrollbars",
-                f"--user-data-dir={profile}",
-                "--enable-logging=stderr",
-                "--v=0",
-                f"--window-size={WIDTH},{HEIGHT}",
-                "--virtual-time-budget=8000",
-                f"--screenshot={target}",
-                url,
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    return re.findall(r"CONSOLE.*", done.stderr)
+def take(browser: Browser, server: LiveEasel, shot: Shot, target: Path, *, dark: bool = False) -> None:
+    """One picture of the whole page, with few colours: small enough for a repository."""
+    width = STAFF_WIDTH if shot.staff else WIDTH
+    with watched(browser, server.url, dark=dark) as (page, _):
+        page.set_viewport_size({"width": width, "height": 900})
+        if shot.staff:
+            log_in(page)
+        page.goto(shot.path)
+        shot.prepare(page)
+        # As high as the page, so that nothing that sticks to the window's edge lies over the middle.
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=target, full_page=True, animations="disabled")
+    picture = Image.open(target).convert("RGB")
+    if shot.rows:
+        picture = picture.crop((0, shot.rows[0], width, min(shot.rows[1], picture.height)))
+    picture.quantize(COLOURS).save(target, optimize=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
