@@ -228,7 +228,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "account-login"
 LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = read("EASEL_LOGIN_ATTEMPTS")
 AXES_COOLOFF_TIME = timedelta(seconds=read("EASEL_LOGIN_PAUSE"))
@@ -328,4 +328,5 @@ UNFOLD = {
     "SITE_SYMBOL": "palette",
     "STYLES": navigation.STYLES,
     "SIDEBAR": navigation.SIDEBAR,
+    "ACCOUNT": navigation.OWN_ACCOUNT,
 }

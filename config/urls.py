@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/images/", include(images)),
     path("api/v1/", include(file_patterns)),
     path("api/usage", UsageView.as_view()),
+    path("account/", include("imagegen.access.account.urls")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="docs")),
 ]
