@@ -19,6 +19,8 @@ atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith(("EASEL_", "DATABASE_URL"))]:
     del os.environ[_name]
 os.environ |= {
+    "EASEL_TEST_DATABASE_URL": _database,  # for the workers of pytest-xdist, who read this file again
+    "EASEL_TEST_REDIS_URL": _redis,
     "EASEL_DATA_DIR": _folder,
     "EASEL_LOG_LEVEL": "INFO",
     "SECRET_KEY": "a-key-for-tests-alone-that-is-long-enough-for-django-5-2",
