@@ -33,7 +33,21 @@ _NAME = re.compile(
 )
 
 PRIVATE_NAMES = frozenset(
-    "alt arpa corp home internal intranet invalid lan local localdomain localhost onion private".split()
+    [
+        "alt",
+        "arpa",
+        "corp",
+        "home",
+        "internal",
+        "intranet",
+        "invalid",
+        "lan",
+        "local",
+        "localdomain",
+        "localhost",
+        "onion",
+        "private",
+    ]
 )
 """Last labels that mean something inside of a network or nothing at all, whatever a resolver says:
 RFC 6761, 6762, 7686, 8375 and 9476, ICANN's `internal` (where clouds keep their metadata), and common use."""
