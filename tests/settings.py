@@ -20,8 +20,6 @@ for _name in [name for name in os.environ if name.startswith(("EASEL_", "DATABAS
     if not _name.startswith("EASEL_TEST_"):  # workers of pytest-xdist come here too, with this environment
         del os.environ[_name]
 os.environ |= {
-    "EASEL_TEST_DATABASE_URL": _database,  # for the workers of pytest-xdist, who read this file again
-    "EASEL_TEST_REDIS_URL": _redis,
     "EASEL_DATA_DIR": _folder,
     "EASEL_LOG_LEVEL": "INFO",
     "SECRET_KEY": "a-key-for-tests-alone-that-is-long-enough-for-django-5-2",
