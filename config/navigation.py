@@ -54,6 +54,7 @@ PEOPLE = {
     "items": [
         _entry("Users", "person", "auth_user_changelist", "auth.view_user", "auth.change_user"),
         _entry("Groups", "group", "auth_group_changelist", "auth.view_group", "auth.change_group"),
+        _entry("API keys", "key", "access_apikey_changelist", "access.view_apikey", "access.delete_apikey"),
     ],
 }
 DASHBOARD = {
@@ -63,3 +64,7 @@ DASHBOARD = {
 
 SIDEBAR = {"show_all_applications": True, "navigation": [DASHBOARD, SETTINGS, PICTURES, PEOPLE]}
 STYLES = [lambda request: static("imagegen/admin.css")]
+OWN_ACCOUNT = {
+    "navigation": [{"title": "Your API keys", "link": reverse_lazy("account-keys")}],
+}
+"""In the menu of whoever is logged in."""

@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 
-from imagegen import thumbnails
+from imagegen import metrics, thumbnails
 from imagegen.access.addresses import comes_from_trusted_proxy
 from imagegen.database import release_connections
 from imagegen.folder_storage import FolderStorage
@@ -140,8 +140,11 @@ def _open(stored: FieldFile) -> IO[bytes]:
     release_connections()
     try:
         return stored.open("rb")
-    except FileNotFoundError:
-        raise Http404 from None
+    except Exception as error:
+        metrics.storage_failures("read").inc()
+        if isinstance(error, FileNotFoundError):
+            raise Http404 from None
+        raise
 
 
 def _wanted_range(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | tuple[()] | None:

@@ -31,7 +31,11 @@ class LiveEasel:
         self._closing = ExitStack()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("EASEL_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("EASEL_", "DJANGO_"))
+            },
             "EASEL_DATA_DIR": str(folder),
             "EASEL_ADMIN_PASSWORD": PASSWORD,
             "EASEL_RATE_USER": "0",

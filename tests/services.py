@@ -29,6 +29,9 @@ import redis
 from tests.live import free_port, tree
 
 DATABASE_URL, REDIS_URL = "EASEL_TEST_DATABASE_URL", "EASEL_TEST_REDIS_URL"
+BESIDE_SERVICES = "TESTS_BESIDE_SERVICES"
+"""Set for what runs beside them: then SQLite, or a cache in memory, is a mistake."""
+
 STARTS_WITHIN = 60
 STOPS_WITHIN = 60
 
@@ -226,7 +229,8 @@ def main(command: list[str]) -> int:
             urls[REDIS_URL] = urls[REDIS_URL] or running.enter_context(Redis()).url
         except NotInstalled as missing:
             sys.exit(f"{missing} Or name a server that runs, in {DATABASE_URL} and {REDIS_URL}.")
-        return subprocess.run(command, env=os.environ | urls, check=False).returncode
+        environment = os.environ | urls | {BESIDE_SERVICES: "1"}
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _folder = tempfile.mkdtemp(prefix="easel-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith(("EASEL_", "DATABASE_URL"))]:
-    del os.environ[_name]
+    if not _name.startswith("EASEL_TEST_"):  # workers of pytest-xdist come here too, with this environment
+        del os.environ[_name]
 os.environ |= {
     "EASEL_DATA_DIR": _folder,
     "EASEL_LOG_LEVEL": "INFO",

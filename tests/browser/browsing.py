@@ -39,7 +39,9 @@ def find_chromium() -> str:
 
 @contextmanager
 def chromium(path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
+    # Playwright's event loop stays with the thread: Django would refuse the database to every test after it.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
             yield browser
