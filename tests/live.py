@@ -23,7 +23,7 @@ STARTED = "Ctrl-C ends it."
 
 
 class LiveEasel:
-    """A running server. `environment` overrides settings. With `beside`, it is one more on the data of that."""
+    """A running server. `environment` overrides settings. With `beside`: one more, on the data of that."""
 
     def __init__(self, folder: Path, beside: LiveEasel | None = None, **environment: str) -> None:
         self.folder, self.beside = folder, beside

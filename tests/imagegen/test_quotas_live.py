@@ -66,7 +66,7 @@ class Place:
     engine: Patient
 
     def ask_at_once(self, username: str) -> list[requests.Response]:
-        """Every other request goes to the other server, and of each server's every other is for a portrait."""
+        """Every other request goes to the other server; at both, every other is for a portrait."""
         login = {"username": username, "password": PASSWORD}
         token = self.servers[0].post("/api/auth/token", login).json()["access"]
         refused, all_in = threading.Semaphore(0), threading.Barrier(ASKED)
