@@ -21,7 +21,7 @@ from django.db.models import F
 from django.utils import timezone
 from opentelemetry import trace
 
-from imagegen import quotas, routing
+from imagegen import metrics, quotas, routing
 from imagegen.calls import Delivery, Plan, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
@@ -46,7 +46,7 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF, NOT_STORED = "interrupted", "not_stored"
+CUT_OFF, NOT_STORED, INTERNAL_ERROR = "interrupted", "not_stored", "internal_error"
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
@@ -262,7 +262,7 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
-        _close_failed(generation, "internal_error", told, type(error).__name__, may_have_charged=True)
+        _close_failed(generation, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
         raise
 
 
@@ -293,6 +293,7 @@ def _record(generation: Generation, delivery: Delivery) -> None:
         if not closed:
             raise TooLate
         ImageFile.objects.bulk_create(delivery.files)
+    _count(generation, generation.status, pictures=len(delivery.files))
 
 
 def _close_failed(
@@ -305,6 +306,7 @@ def _close_failed(
     cost: float | None = None,
 ) -> None:
     """Close the row; where the database is away, its deadline closes it later."""
+    _count(generation, code)
     try:
         generation.close(
             Status.FAILED,
@@ -318,6 +320,12 @@ def _close_failed(
         )
     except DatabaseError:
         logger.exception("generation not closed", generation=str(generation.pk), code=code)
+
+
+def _count(generation: Generation, outcome: str, *, pictures: int = 0) -> None:
+    labels = generation.connection_name, generation.engine, generation.operation
+    metrics.generations(*labels, outcome).inc()
+    metrics.pictures(*labels).inc(pictures)
 
 
 def close_overdue() -> int:
@@ -334,6 +342,7 @@ def close_overdue() -> int:
             finished_at=timezone.now(),
         )
         UsagePeriod.objects.mark_stale(begun)
+    metrics.closed_overdue.inc(closed)
     return closed
 
 
