@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import os
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from PIL import Image
 from tests.fakes.server import FakeServer, Request, Response
 from tests.live import PASSWORD, LiveEasel
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 SET_UP = f"""
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -37,13 +34,6 @@ CREATE TRIGGER dawdle BEFORE INSERT ON imagegen_generation FOR EACH ROW EXECUTE 
 """Long enough between counting and writing for others to count too, if they may."""
 
 
-def postgres_is_there() -> bool:
-    with suppress(psycopg.OperationalError):
-        psycopg.connect(POSTGRES, connect_timeout=3).close()
-        return True
-    return False
-
-
 class Patient(FakeServer):
     """Speaks as OpenAI does, and lets nobody go before all others have been refused."""
 
@@ -59,12 +49,8 @@ class Patient(FakeServer):
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_exactly_ten_of_fifty(tmp_path: Path, database: str) -> None:
-    url = ""
-    if database == "postgresql":
-        if not postgres_is_there():
-            pytest.skip("no PostgreSQL answers at TEST_POSTGRES_URL")
-        url = POSTGRES
+def test_exactly_ten_of_fifty(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("own_postgresql").url if database == "postgresql" else ""
     with Patient() as server, LiveEasel(tmp_path, DATABASE_URL=url) as easel:
         easel.manage("shell", "-c", SET_UP.replace("SERVER", server.url), KEY="sk-any")
         if url:
