@@ -112,6 +112,11 @@ GROUPS: dict[str, list[Variable]] = {
                  choices=("DEBUG", "INFO", "WARNING", "ERROR")),
         Variable("EASEL_LOG_FORMAT", str, "json", "`json`, or `console` for people.",
                  choices=("json", "console")),
+        Variable("EASEL_METRICS_TOKEN", str, "",
+                 "Who sends it as a Bearer token may read `/metrics`: at least 16 characters."),
+        Variable("EASEL_METRICS_ALLOWED", list, [],
+                 "Addresses or networks that may read `/metrics` without it, separated by commas. Without "
+                 "either of the two nothing is counted, and `/metrics` is a 404."),
         Variable("OTEL_EXPORTER_OTLP_ENDPOINT", str, "",
                  "Where OpenTelemetry spans are sent. Without it only the trace id is made."),
     ],

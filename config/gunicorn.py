@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import struct
@@ -27,6 +28,7 @@ except ImproperlyConfigured as error:
     sys.exit(f"Easel cannot start: {error}")
 
 NEEDED_DESCRIPTORS = 4096
+METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 waiting = RawArray("i", 1024)
 """How many generations wait in which worker, in memory that all of them share."""
@@ -82,6 +84,11 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
+    _raise_descriptors()
+    _lay_out_metrics()
+
+
+def _raise_descriptors() -> None:
     """A waiting generation takes two descriptors. Too few would fail later, and in the dark."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < NEEDED_DESCRIPTORS:
@@ -91,6 +98,16 @@ def on_starting(server: Any) -> None:
         )
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _lay_out_metrics() -> None:
+    """An empty folder for the numbers of all workers, and none where nobody may read them."""
+    folder = settings.EASEL_METRICS_DIR
+    shutil.rmtree(folder, ignore_errors=True)
+    os.environ.pop(METRICS_DIR, None)
+    if settings.EASEL_METRICS_TOKEN or settings.EASEL_METRICS_ALLOWED:
+        folder.mkdir(mode=0o700, parents=True)
+        os.environ[METRICS_DIR] = str(folder)
 
 
 def when_ready(server: Any) -> None:
@@ -109,6 +126,15 @@ def pre_fork(server: Any, worker: Any) -> None:
     waiting[worker.place] = 0
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Before anything is counted: a place's files go on where its last worker left them. So there are never
+    more than places, however many workers die, and no number falls."""
+    if METRICS_DIR in os.environ:
+        from prometheus_client import values
+
+        values.ValueClass = values.MultiProcessValue(lambda: worker.place)  # type: ignore[no-untyped-call]
+
+
 def post_worker_init(worker: Any) -> None:
     from imagegen.waiting import room
 
@@ -118,3 +144,7 @@ def post_worker_init(worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Whatever it died of, nobody waits there any more."""
     waiting[worker.place] = 0
+    if METRICS_DIR in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.place)  # type: ignore[no-untyped-call]

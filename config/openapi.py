@@ -22,7 +22,8 @@ Ask for pictures, get links to files that stay.
 **Files** are what was made.
 
 To try it here: log in with `POST /api/auth/session`, and this page is you from then on. Or press
-*Authorize* and paste an access token from `POST /api/auth/token`, or an API key.
+*Authorize* and paste an access token from `POST /api/auth/token`, or an API key from
+[/account/keys](/account/keys).
 
 * Making pictures needs the permission `features.image_generation`.
 * Every answer carries `X-Trace-Id`. Tell it to whoever looks into a fault: logs and records hold it too.

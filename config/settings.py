@@ -44,14 +44,21 @@ ALLOWED_HOSTS: list[str] = [_public["host"], *_loopback, *read("EASEL_ALLOWED_HO
 if any(host.startswith("*") for host in ALLOWED_HOSTS) and not DEBUG:
     raise ImproperlyConfigured("EASEL_ALLOWED_HOSTS must name the hosts: a wildcard is for DEBUG only.")
 CSRF_TRUSTED_ORIGINS = [_public["origin"]]
-EASEL_TRUSTED_PROXIES: list[str] = read("EASEL_TRUSTED_PROXIES")
-try:
-    for _proxy in EASEL_TRUSTED_PROXIES:
-        ip_network(_proxy)
-except ValueError as error:
-    raise ImproperlyConfigured(
-        f"EASEL_TRUSTED_PROXIES must list addresses or networks, such as 127.0.0.1,10.0.0.0/8: {error}."
-    ) from None
+
+
+def _networks(name: str) -> list[str]:
+    entries: list[str] = read(name)
+    try:
+        for entry in entries:
+            ip_network(entry)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} must list addresses or networks, such as 127.0.0.1,10.0.0.0/8: {error}."
+        ) from None
+    return entries
+
+
+EASEL_TRUSTED_PROXIES = _networks("EASEL_TRUSTED_PROXIES")
 # X-Forwarded-Proto is gunicorn's business (forwarded_allow_ips): Django would believe anybody's.
 
 SESSION_COOKIE_NAME = "connect.sid"
@@ -103,6 +110,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "imagegen.database.ReleaseMiddleware",
+    "config.metrics.MetricsMiddleware",
     "config.telemetry.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -223,7 +231,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "account-login"
 LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = read("EASEL_LOGIN_ATTEMPTS")
 AXES_COOLOFF_TIME = timedelta(seconds=read("EASEL_LOGIN_PAUSE"))
@@ -301,6 +309,11 @@ CONTENT_SECURITY_POLICY = {
 
 # Watching
 
+EASEL_METRICS_ALLOWED = _networks("EASEL_METRICS_ALLOWED")
+EASEL_METRICS_TOKEN: str = read("EASEL_METRICS_TOKEN")
+EASEL_METRICS_DIR = DATA_DIR / "metrics"
+if EASEL_METRICS_TOKEN and len(EASEL_METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("EASEL_METRICS_TOKEN is too short: set at least 16 random characters.")
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -318,4 +331,5 @@ UNFOLD = {
     "SITE_SYMBOL": "palette",
     "STYLES": navigation.STYLES,
     "SIDEBAR": navigation.SIDEBAR,
+    "ACCOUNT": navigation.OWN_ACCOUNT,
 }

@@ -66,6 +66,18 @@ def open_operation(page: Page) -> None:
     page.wait_for_selector("#operations-images-generateImages .opblock-body .response")
 
 
+def make_key(page: Page) -> None:
+    """The second is the one that is shown; those of the picture before are revoked."""
+    while page.locator("summary").count():
+        page.locator("summary").first.click()
+        page.get_by_role("button", name="for good").first.click()
+    for name, lifetime in (("nightly build", "365"), ("laptop", "90")):
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Valid for").select_option(lifetime)
+        page.get_by_role("button", name="Make key").click()
+        page.wait_for_selector("#new-key")
+
+
 CONNECTIONS = "/admin/imagegen/engineconnection/"
 SHOTS = {
     "api-docs": Shot("/api/docs", settle, (0, 1540), staff=False, dark_too=False),
@@ -76,6 +88,8 @@ SHOTS = {
     "admin-connections": Shot(CONNECTIONS, rows=(0, 520)),
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
     "admin-workflow": Shot(f"{CONNECTIONS}2/workflow/generate/", read_starter, (0, 1400)),
+    "account-keys": Shot("/account/keys", make_key),
+    "admin-group": Shot("/admin/auth/group/1/change/"),
     "admin-try": Shot(f"{CONNECTIONS}1/change/", try_illustrator),
 }
 """Name -> shot. With `dark_too`, there is a second picture whose name ends in -dark."""
@@ -103,6 +117,10 @@ def easel() -> Iterator[LiveEasel]:
             *add, "litellm", "--engine", "openai", *litellm, "--api-key-env", "KEY", KEY="sk-of-nobody-0123"
         )
         server.manage(*add, "google", "--engine", "gemini", "--model", "gemini-3.1-flash-image", "--disable")
+        server.manage("grant", "Image creators", "--create", "--user", "admin")
+        server.manage(
+            "quotas", "set", "Image creators", "--pictures-per-day", "20", "--money-per-month", "50"
+        )
         yield server
 
 

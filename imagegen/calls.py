@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from imagegen import metrics
 from imagegen.database import release_connections
 from imagegen.engines.base import Answer, Call, EditRequest, EngineImage, ImageRequest, Spool
 from imagegen.engines.errors import (
@@ -44,7 +45,23 @@ logger = structlog.stdlib.get_logger(__name__)
 PARALLEL_CALLS = 4
 FAILS_OVER = (EngineUnavailable, EngineTimeout, RateLimited, EngineMisconfigured)
 
-gate = threading.BoundedSemaphore(4)
+
+class Gate:
+    """So many may pass at once. How long each has waited is counted."""
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    def __enter__(self) -> None:
+        started = time.perf_counter()
+        self._places.acquire()
+        metrics.gate_seconds.observe(time.perf_counter() - started)
+
+    def __exit__(self, *_: object) -> None:
+        self._places.release()
+
+
+gate = Gate(4)
 """Held while a picture is in memory: four of them at a time, not five hundred."""
 
 
@@ -206,26 +223,41 @@ def _one_call(generation: Generation, plan: Plan, numbers: Sequence[int], call: 
     request = replace(plan.request, n=len(numbers), seed=None if seed is None else seed + numbers[0])
     outcome = _Outcome(numbers, call.spool)
     try:
-        with turn(plan.route.connection, call):
-            answer = _call_engine(plan.route, request, call)
-        outcome.cost = answer.cost
-        with gate:
-            images = plan.route.engine.parse(answer)
-            for number, image in zip(numbers, images, strict=False):
-                _store(outcome, generation, plan, number, image, answer)
+        _ask_and_store(outcome, generation, plan, request, call)
     except EngineError as error:
         outcome.error = error
         outcome.cost = outcome.cost if error.cost is None else error.cost
-    if len(outcome.files) < len(numbers) and outcome.error is None:
-        detail = f"{len(outcome.files)} of {len(numbers)} pictures in the answer"
-        outcome.error = BadEngineResponse(detail=detail, may_have_charged=True)
+    finally:
+        ended = outcome.error.code if outcome.error else metrics.OK
+        metrics.calls(plan.route.connection.name, plan.route.connection.engine, ended).inc()
     return outcome
 
 
+def _ask_and_store(
+    outcome: _Outcome, generation: Generation, plan: Plan, request: ImageRequest, call: Call
+) -> None:
+    """Raises EngineError, and what the storage raises."""
+    with turn(plan.route.connection, call):
+        answer = _call_engine(plan.route, request, call)
+    outcome.cost = answer.cost
+    with gate:
+        images = plan.route.engine.parse(answer)
+        for number, image in zip(outcome.numbers, images, strict=False):
+            _store(outcome, generation, plan, number, image, answer)
+    if len(outcome.files) < request.n and outcome.error is None:
+        detail = f"{len(outcome.files)} of {request.n} pictures in the answer"
+        outcome.error = BadEngineResponse(detail=detail, may_have_charged=True)
+
+
 def _call_engine(route: Route, request: ImageRequest, call: Call) -> Answer:
-    if isinstance(request, EditRequest):
-        return route.engine.edit(request, call)
-    return route.engine.generate(request, call)
+    labels = route.connection.name, route.connection.engine
+    with metrics.engine_call(*labels):
+        if isinstance(request, EditRequest):
+            answer = route.engine.edit(request, call)
+        else:
+            answer = route.engine.generate(request, call)
+    metrics.received(*labels).inc(answer.size())
+    return answer
 
 
 def _store(

@@ -22,7 +22,7 @@ from django.db.models import F
 from django.utils import timezone
 from opentelemetry import trace
 
-from imagegen import quotas, routing
+from imagegen import metrics, quotas, routing
 from imagegen.calls import Delivery, Plan, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
@@ -48,7 +48,7 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF, NOT_STORED = "interrupted", "not_stored"
+CUT_OFF, NOT_STORED, INTERNAL_ERROR = "interrupted", "not_stored", "internal_error"
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
@@ -266,9 +266,7 @@ def _closed_whatever_happens(generation: Generation, patience: Patience) -> Iter
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
-        _close_failed(
-            generation, patience, "internal_error", told, type(error).__name__, may_have_charged=True
-        )
+        _close_failed(generation, patience, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
         raise
 
 
@@ -296,11 +294,12 @@ def _record(generation: Generation, delivery: Delivery) -> None:
             may_have_charged=delivery.may_have_charged,
             cost=delivery.cost,
         )
-        if not closed:
-            if ImageFile.objects.filter(pk=delivery.files[0].pk).exists():
-                return  # an earlier try was committed, and the database went away before it could say so
+        if closed:
+            ImageFile.objects.bulk_create(delivery.files)
+        elif not ImageFile.objects.filter(pk=delivery.files[0].pk).exists():
             raise TooLate
-        ImageFile.objects.bulk_create(delivery.files)
+        # else an earlier try was committed, and the database went away before it could say so
+    _count(generation, generation.status, pictures=len(delivery.files))
 
 
 def _close_failed(
@@ -314,6 +313,7 @@ def _close_failed(
     cost: float | None = None,
 ) -> None:
     """Close the row; where the database stays away, its deadline closes it later."""
+    _count(generation, code)
     close = partial(
         generation.close,
         Status.FAILED,
@@ -331,6 +331,12 @@ def _close_failed(
         logger.exception("generation not closed", generation=str(generation.pk), code=code)
 
 
+def _count(generation: Generation, outcome: str, *, pictures: int = 0) -> None:
+    labels = generation.connection_name, generation.engine, generation.operation
+    metrics.generations(*labels, outcome).inc()
+    metrics.pictures(*labels).inc(pictures)
+
+
 def close_overdue() -> int:
     """Close what a crash left running past its deadline; return how many. Safe from any machine."""
     overdue = Generation.objects.overdue()
@@ -345,6 +351,7 @@ def close_overdue() -> int:
             finished_at=timezone.now(),
         )
         UsagePeriod.objects.mark_stale(begun)
+    metrics.closed_overdue.inc(closed)
     return closed
 
 

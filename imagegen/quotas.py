@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db.models import Case, Count, DecimalField, F, Q, Sum, When
 from django.utils import timezone
 
+from imagegen import metrics
 from imagegen.errors import QuotaExceeded
 from imagegen.models import Generation, Quota
 from imagegen.models.generation import QUOTA_EXCEEDED
@@ -100,12 +101,14 @@ def check(user: User, quota: Quota, *, pictures: int, money: Decimal) -> None:
     }
     allowances = usage(user, quota)
     refusals = [
-        _refusal(name, allowance, asked[name])
+        (_refusal(name, allowance, asked[name]), name)
         for name, allowance in allowances.items()
         if allowance.refuses(asked[name])
     ]
     if refusals:
-        raise max(refusals, key=lambda refusal: refusal.retry_after or 0)
+        refusal, name = max(refusals, key=lambda refusal: refusal[0].retry_after or 0)
+        metrics.quota_refusals(name).inc()
+        raise refusal
 
 
 def _refusal(name: str, allowance: Allowance, asked: Number) -> QuotaExceeded:

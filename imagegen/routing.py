@@ -19,6 +19,7 @@ from imagegen.engines.base import EDIT, GENERATE, Engine, Model
 from imagegen.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from imagegen.errors import Disabled, InvalidRequest, NotAllowed
 from imagegen.models import EngineConnection, ImageSettings
+from imagegen.models.connection import find_usable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -71,7 +72,7 @@ def choose(
 def _usable(settings: ImageSettings, user: User | AnonymousUser, operation: str) -> list[EngineConnection]:
     """What the caller may use, the selected connection first."""
     selected = settings.connection_id_for(operation)
-    return sorted(EngineConnection.objects.usable_by(user), key=lambda connection: connection.pk != selected)
+    return sorted(find_usable(user), key=lambda connection: connection.pk != selected)
 
 
 def _at_default(
@@ -86,7 +87,7 @@ def _at_default(
 
 
 def _fallbacks(connections: Iterable[EngineConnection]) -> list[EngineConnection]:
-    """Those with a place in the order of failover; `usable_by` has put it on them."""
+    """Those with a place in the order of failover; `find_usable` has put it on them."""
     place = attrgetter("fallback_position")
     return sorted((c for c in connections if place(c) is not None), key=place)
 

@@ -22,6 +22,7 @@ from django.db import DatabaseError, transaction
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 
+from imagegen import metrics
 from imagegen.models import Generation, ImageFile
 from imagegen.models.file import FileQuerySet
 from imagegen.pictures import Picture
@@ -136,6 +137,7 @@ def _delete_bytes(names: Iterable[str]) -> None:
         try:
             default_storage.delete(name)
         except Exception:
+            metrics.storage_failures("delete").inc()
             logger.exception("bytes not deleted", name=name)
 
 
@@ -157,4 +159,6 @@ def _write(field: FieldFile, name: str, data: bytes) -> None:
     try:
         field.save(name, ContentFile(data), save=False)
     except Exception as error:
+        metrics.storage_failures("write").inc()
         raise NotWritten(f"{type(error).__name__}: {error}") from error
+    metrics.written.inc(len(data))

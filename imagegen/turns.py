@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from imagegen import metrics
 from imagegen.database import AWAY, release_connections
 from imagegen.engines.base import Call
 from imagegen.engines.errors import EngineTimeout
@@ -45,7 +46,8 @@ def turn(connection: EngineConnection, call: Call) -> Iterator[None]:
         return
     place = _Place(connection, call)
     try:
-        _wait(place, connection.concurrency, call)
+        with metrics.turn_seconds(connection.name, connection.engine).time():
+            _wait(place, connection.concurrency, call)
         yield
     finally:
         place.leave()

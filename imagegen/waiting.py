@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
+from imagegen import metrics
 from imagegen.errors import TooBusy
 
 RETRY_AFTER = 5.0
@@ -35,8 +36,10 @@ class WaitingRoom:
         """Raises TooBusy."""
         with self._lock:
             if self._closing:
+                metrics.busy_refusals("stopping").inc()
                 raise TooBusy("The service is restarting. Please try again shortly.", retry_after=RETRY_AFTER)
             if self._is_full():
+                metrics.busy_refusals("full").inc()
                 raise TooBusy("Too many pictures are being made. Please try again.", retry_after=RETRY_AFTER)
             self._counts[self._own] += 1
         try:

@@ -17,7 +17,7 @@ from imagegen import idempotency
 from imagegen.access.errors import ExceptionHandler
 from imagegen.access.gate import GatedAPIView
 from imagegen.access.permissions import CanGenerateImages, signed_in
-from imagegen.access.strict import refuse_unstorable_beside
+from imagegen.access.strict import read, refuse_unstorable_beside
 from imagegen.errors import Disabled
 from imagegen.generation import Order, generate
 from imagegen.models import Generation, ImageFile, ImageSettings
@@ -29,6 +29,9 @@ from portraits.prompt import SELECTIONS, SelectionError, build, validate
 from portraits.serializers import PortraitPromptResponse, PortraitRequest, PortraitResponse
 
 _TEMP_NAME = re.compile(r"\d{4}-\d\d-\d\d_[a-z0-9]{16}\.png")
+
+
+_BODY = PortraitRequest()
 
 
 class PortraitsAPIView(GatedAPIView):
@@ -54,9 +57,7 @@ class PortraitView(PortraitsAPIView):
         responses={200: PortraitResponse, **schema.errors(400, 403, 405, 409, 413, 422, 429, 500, 503)},
     )
     def post(self, request: Request) -> Response:
-        body = PortraitRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        prompt: str = body.validated_data["prompt"]
+        prompt: str = read(_BODY, request.data)["prompt"]
         operation = Generation.Operation.PORTRAIT
         idempotent = idempotency.read(request, operation)
         made = generate(Order(user=signed_in(request), prompt=prompt, operation=operation, **idempotent))

@@ -22,25 +22,34 @@ def client_address(request: HttpRequest) -> str:
     parse leaves the peer's address. Of IPv6 it is the first address of the /64: that is what one client
     is given, and it may use a new address for each request.
     """
-    peer = _parse(request.META.get("REMOTE_ADDR", ""))
-    if peer is None:
-        return NOBODY
-    trusted = parse_networks(tuple(settings.EASEL_TRUSTED_PROXIES))
-    if not _is_in(peer, trusted):
-        return _as_one_client(peer)
-    for entry in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        address = _parse(entry)
-        if address is None:
-            break
-        if not _is_in(address, trusted):
-            return _as_one_client(address)
-    return _as_one_client(peer)
+    address = _vouched_for(request)
+    return NOBODY if address is None else _as_one_client(address)
+
+
+def comes_from(request: HttpRequest, networks: Sequence[str]) -> bool:
+    """Whether the client's own address, as `client_address` finds it, lies in one of the networks."""
+    address = _vouched_for(request)
+    return address is not None and _is_in(address, parse_networks(tuple(networks)))
 
 
 def comes_from_trusted_proxy(request: HttpRequest) -> bool:
     """Whether the peer itself is one of EASEL_TRUSTED_PROXIES."""
     peer = _parse(request.META.get("REMOTE_ADDR", ""))
     return peer is not None and _is_in(peer, parse_networks(tuple(settings.EASEL_TRUSTED_PROXIES)))
+
+
+def _vouched_for(request: HttpRequest) -> Address | None:
+    peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    trusted = parse_networks(tuple(settings.EASEL_TRUSTED_PROXIES))
+    if peer is None or not _is_in(peer, trusted):
+        return peer
+    for entry in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        address = _parse(entry)
+        if address is None:
+            break
+        if not _is_in(address, trusted):
+            return address
+    return peer
 
 
 @lru_cache(maxsize=8)

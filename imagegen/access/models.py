@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+
+from imagegen.access.journal import ADDITION, DELETION, record
 
 KEY_PREFIX = "easel_"
 
@@ -51,24 +53,35 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
 
 def hash_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@transaction.atomic
 def issue_key(*, user: Any, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
     """Make a key for `user`; return it and its text, which cannot be had again."""
     text = KEY_PREFIX + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         user=user, name=name, prefix=text[: len(KEY_PREFIX) + 6], hash=hash_key(text), expires_at=expires_at
     )
+    record(by=user, things=[key], flag=ADDITION, message="Made by its owner.")
     return key, text
 
 
+@transaction.atomic
 def revoke_key(*, user: Any, key_id: int) -> bool:
     """Delete the user's own key; False where they have none of that id."""
-    deleted, _ = ApiKey.objects.filter(user=user, pk=key_id).delete()
-    return bool(deleted)
+    key = ApiKey.objects.select_for_update().filter(user=user, pk=key_id).first()
+    if key is None:
+        return False
+    record(by=user, things=[key], flag=DELETION, message="Revoked by its owner.")
+    key.delete()
+    return True
 
 
 def record_use(*, key: ApiKey, at_most_every: timedelta = timedelta(minutes=1)) -> None:

@@ -21,7 +21,8 @@ class CanGenerateImages(BasePermission):
     message = "You may not generate images. Please ask an administrator for the permission."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.has_perm(IMAGE_GENERATION)
+        found_with_them: bool = getattr(request.user, "may_generate_images", False)  # by users.py
+        return found_with_them or request.user.has_perm(IMAGE_GENERATION)
 
 
 class KeysDoNotBreed(BasePermission):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from django.conf import settings
 from django.db import connections, router
 
+from imagegen import metrics
 from imagegen.access.errors import TooManyRequests
 from imagegen.access.models import RateLimit
 from imagegen.redis_server import RedisAway, Script
@@ -61,6 +62,13 @@ def take(*, key: str, per_second: int, now: int | None = None) -> float:
     """
     if not per_second:
         return 0
+    wait = _take_anywhere(key=key, per_second=per_second, now=now)
+    if wait:
+        metrics.rate_refusals(key.partition(":")[0]).inc()
+    return wait
+
+
+def _take_anywhere(*, key: str, per_second: int, now: int | None) -> float:
     if settings.EASEL_REDIS_URL:
         with suppress(RedisAway):
             return _take_in_redis(key=key, per_second=per_second, now=now)

@@ -14,9 +14,14 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
+from imagegen.access.users import Users
+
 SCOPE = "api"
 
 AnyToken = TypeVar("AnyToken", bound=Token)
+
+_known = JWTAuthentication()
+_known.user_model = Users  # type: ignore[assignment]  # of a model, no more is asked than this has
 
 # Beside TokenError: a header nested deeper than Python recurses, and claims of a type that no date or id has.
 _MALFORMED = (TokenError, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError)
@@ -53,7 +58,7 @@ def read(kind: type[AnyToken], text: str) -> AnyToken:
 def find_user(token: Token) -> Any:
     """The active owner of a token, whose password has not changed since. Raises AuthenticationFailed."""
     try:
-        return JWTAuthentication().get_user(token)
+        return _known.get_user(token)
     except (OwnerRefused, *_MALFORMED):
         raise AuthenticationFailed(
             "This token has ended. Please log in again.", code="token_not_valid"

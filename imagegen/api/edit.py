@@ -15,9 +15,9 @@ from rest_framework.response import Response
 from imagegen import idempotency
 from imagegen.access.permissions import CanGenerateImages, signed_in
 from imagegen.access.schema import errors
-from imagegen.access.strict import StrictCharField
+from imagegen.access.strict import StrictCharField, read
 from imagegen.api import schema
-from imagegen.api.serializers import GeneratedImage, GenerationRequest
+from imagegen.api.serializers import GeneratedImage, GenerationRequest, order_fields
 from imagegen.api.views import ImagesAPIView, render_pictures
 from imagegen.generation import Order, generate
 from imagegen.orders import Operation
@@ -76,6 +76,9 @@ class EditBody(GenerationRequest):
     )
 
 
+_BODY = EditBody()
+
+
 class EditView(ImagesAPIView):
     """Pictures from pictures and a prompt."""
 
@@ -110,9 +113,7 @@ def read_order(request: Request) -> tuple[Order, Callable[[], Sources]]:
     Sources are tens of megabytes of text. Nobody holds on to it once it is read, least of all while an
     engine works.
     """
-    body = EditBody(data=request.data)
-    body.is_valid(raise_exception=True)
-    fields = body.order_fields()
+    fields = order_fields(read(_BODY, request.data))
     texts = {"images": fields.pop("image"), "mask": fields.pop("mask", None)}
     identity = idempotency.read(request, Operation.EDIT)
     request.data.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -74,12 +75,13 @@ class GenerationRequest(StrictSerializer):
         help_text="`chat_id` and `message_id` link the files; other keys are stored. 4 KB in all.",
     )
 
-    def order_fields(self) -> dict[str, Any]:
-        """What was asked for, by the names that `Order` has for it."""
-        fields = dict(self.validated_data)
-        metadata = dict(fields.pop("metadata", {}))
-        links = {name: metadata.pop(name, "") for name in ("chat_id", "message_id")}
-        return {**fields, **links, "metadata": metadata}
+
+def order_fields(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A validated GenerationRequest, by the names that `Order` has for it."""
+    fields = dict(asked)
+    metadata = dict(fields.pop("metadata", {}))
+    links = {name: metadata.pop(name, "") for name in ("chat_id", "message_id")}
+    return {**fields, **links, "metadata": metadata}
 
 
 class GeneratedImage(serializers.ModelSerializer[ImageFile]):

@@ -14,12 +14,15 @@ from imagegen.access.errors import ExceptionHandler, make_handler
 from imagegen.access.gate import GatedAPIView
 from imagegen.access.permissions import CanGenerateImages, signed_in
 from imagegen.access.schema import errors
+from imagegen.access.strict import read
 from imagegen.api import schema
-from imagegen.api.serializers import GeneratedImage, GenerationRequest, OfferedModelSerializer
+from imagegen.api.serializers import GeneratedImage, GenerationRequest, OfferedModelSerializer, order_fields
 from imagegen.errors import Disabled
 from imagegen.generation import Made, Order, generate
 from imagegen.models import ImageSettings
 from imagegen.orders import Operation
+
+_BODY, _PICTURE = GenerationRequest(), GeneratedImage()
 
 
 class ImagesAPIView(GatedAPIView):
@@ -58,14 +61,13 @@ class GenerationsView(ImagesAPIView):
 
 def read_order(request: Request) -> Order:
     """The body as an order. Raises ValidationError."""
-    body = GenerationRequest(data=request.data)
-    body.is_valid(raise_exception=True)
+    fields = order_fields(read(_BODY, request.data))
     identity = idempotency.read(request, Operation.GENERATE)
-    return Order(user=signed_in(request), **body.order_fields(), **identity)
+    return Order(user=signed_in(request), **fields, **identity)
 
 
 def render_pictures(made: Made) -> Response:
-    response = Response(GeneratedImage(made.files, many=True).data)
+    response = Response([_PICTURE.to_representation(file) for file in made.files])
     if made.generation.pictures_failed:
         response.headers["X-Images-Failed"] = str(made.generation.pictures_failed)
     return response

@@ -143,6 +143,10 @@ class Answer:
     meta: dict[str, Any] = field(default_factory=dict)
     cost: float | None = None
 
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in (self.body, *self.pictures) if path)
+
 
 class Spool:
     """Where the bytes of one call's answer land before anything looks at them.

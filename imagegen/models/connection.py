@@ -13,6 +13,7 @@ from imagegen.engines import ENGINES
 from imagegen.engines.addresses import Forbidden, Target
 from imagegen.engines.base import EDIT, GENERATE, Engine, EngineConfig, Workflow
 from imagegen.models import secrets
+from imagegen.prepared import Prepared
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -56,14 +57,17 @@ class ConnectionQuerySet(models.QuerySet["EngineConnection"]):
         return self.filter(enabled=True)
 
     def usable_by(self, user: User | AnonymousUser) -> ConnectionQuerySet:
-        """Enabled ones that name no group, or one of the user's, with their place in the order of
-        failover. Superusers may use all."""
-        enabled = self.enabled().annotate(fallback_position=models.F("fallback__position"))
-        if user.is_superuser:
-            return enabled
+        """Enabled ones that name no group, or one of the user's. Superusers may use all."""
+        return self.enabled() if user.is_superuser else self.enabled().open_to(user.pk or 0)
+
+    def open_to(self, user_id: int) -> ConnectionQuerySet:
         limited = self.model.allowed_groups.through.objects.values("engineconnection")
-        permitted = limited.filter(group__in=user.groups.all())
-        return enabled.filter(~models.Q(pk__in=limited) | models.Q(pk__in=permitted))
+        permitted = limited.filter(group__user=user_id)
+        return self.filter(~models.Q(pk__in=limited) | models.Q(pk__in=permitted))
+
+    def with_places(self) -> ConnectionQuerySet:
+        """And their place in the order of failover, None for those without, as `fallback_position`."""
+        return self.annotate(fallback_position=models.F("fallback__position"))
 
 
 class EngineConnection(models.Model):
@@ -204,3 +208,14 @@ class EngineConnection(models.Model):
 
     def to_engine(self) -> Engine:
         return ENGINES[self.engine](self.to_config())
+
+
+_enabled = Prepared(lambda: EngineConnection.objects.enabled().with_places())
+_enabled_and_open_to = Prepared(
+    lambda user_id: EngineConnection.objects.enabled().open_to(user_id).with_places()
+)
+
+
+def find_usable(user: User | AnonymousUser) -> list[EngineConnection]:
+    """What `usable_by` finds, with their places in the order of failover. One query."""
+    return _enabled() if user.is_superuser else _enabled_and_open_to(user.pk or 0)

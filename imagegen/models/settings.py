@@ -11,6 +11,7 @@ from django.db import models
 from imagegen.engines.sizes import Size
 from imagegen.models.connection import EngineConnection
 from imagegen.models.quota import GroupQuota
+from imagegen.prepared import Prepared
 
 AUTO = "auto"
 MIN_EDGE, MAX_EDGE = 64, 4096
@@ -41,9 +42,8 @@ class SettingsManager(models.Manager["ImageSettings"]):
         """The row, without its connections, and whether there are quotas: a change is seen by the next
         request anywhere."""
         try:
-            there_are = models.Exists(GroupQuota.objects.all())
-            return self.annotate(quotas_exist=there_are).get(pk=1)  # type: ignore[no-redef]
-        except ImageSettings.DoesNotExist:
+            return _current()[0]
+        except IndexError:
             self.lay_out()
             return self.current()
 
@@ -56,6 +56,14 @@ class SettingsManager(models.Manager["ImageSettings"]):
             self.get_or_create(
                 pk=1, defaults={"generate_connection": built_in, "portrait_connection": built_in}
             )
+
+
+def _with_quotas() -> models.QuerySet[ImageSettings]:
+    there_are = models.Exists(GroupQuota.objects.all())
+    return ImageSettings.objects.filter(pk=1).annotate(quotas_exist=there_are)  # type: ignore[no-redef]
+
+
+_current = Prepared(_with_quotas)
 
 
 def _connection(purpose: str) -> models.ForeignKey[EngineConnection | None, Any]:

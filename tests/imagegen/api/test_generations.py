@@ -329,8 +329,8 @@ class TestEngineFaults:
 
 
 def test_a_generation_makes_at_most_this_many_queries(api: Client, django_assert_num_queries: Any) -> None:
-    """User; permissions (2); settings; connections; generation; files and generation: 8, and the begin
+    """User with the permission; settings; connections; generation; files and generation: 6, and the begin
     and commit of two transactions. However many pictures."""
     post(api, {"prompt": "a"})
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(10):
         post(api, {"prompt": "b", "n": 5})

@@ -1,0 +1,106 @@
+"""Queries whose SQL is worked out once in a process.
+
+Django builds the SQL of a queryset anew each time, which takes several times as long as the database needs
+for its answer. What every request asks is prepared here; it stays an ordinary queryset to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
+
+M = TypeVar("M", bound=Model)
+
+_FIRST_MARK = -2_000_000_000
+"""Stands for the first argument while SQL is made: an integer that no query holds otherwise."""
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """SQL with its parameters, and how a row becomes an object.
+
+    Attributes:
+        parameters: values, and `_Argument`s in the place of what is asked for.
+        names: attributes of the model, in the order of the first columns.
+        annotations: attribute -> column.
+        converters: column -> what Django does to its values, and the expression it does it for.
+    """
+
+    sql: str
+    parameters: Sequence[Any]
+    names: Sequence[str]
+    annotations: dict[str, int]
+    converters: dict[int, tuple[list[Callable[..., Any]], Any]]
+
+
+@dataclass(frozen=True)
+class _Argument:
+    position: int
+
+
+class Prepared(Generic[M]):
+    """A queryset as a function of integers: `Prepared(lambda pk: User.objects.filter(pk=pk))`.
+
+    `build` is called once for each kind of database, with integers that stand for the arguments. What it
+    returns may filter by them and annotate, but follow no relation (`select_related`).
+    """
+
+    def __init__(self, build: Callable[..., QuerySet[M]]) -> None:
+        self._build = build
+        self._statements: dict[str, _Statement] = {}
+        self._model: type[M] | None = None
+
+    def __call__(self, *arguments: int) -> list[M]:
+        """The objects that these arguments find. One query."""
+        if self._model is None:
+            self._model = self._build(*_marks(self._build)).model
+        connection = connections[router.db_for_read(self._model)]
+        statement = self._statements.get(connection.vendor)
+        if statement is None:
+            statement = self._statements[connection.vendor] = self._work_out(connection)
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, [_value(part, arguments) for part in statement.parameters])
+            rows = cursor.fetchall()
+        return [_object(self._model, statement, row, connection) for row in rows]
+
+    def _work_out(self, connection: BaseDatabaseWrapper) -> _Statement:
+        query = self._build(*_marks(self._build)).query
+        compiler = query.get_compiler(connection=connection)
+        sql, parameters = compiler.as_sql()
+        columns = [column for column, *_ in compiler.select]
+        fields = compiler.klass_info["select_fields"]
+        return _Statement(
+            sql,
+            [_Argument(part - _FIRST_MARK) if _is_mark(part) else part for part in parameters],
+            [columns[k].target.attname for k in fields],
+            compiler.annotation_col_map,
+            compiler.get_converters(columns),
+        )
+
+
+def _marks(build: Callable[..., Any]) -> Iterator[int]:
+    return (_FIRST_MARK + k for k in range(build.__code__.co_argcount))
+
+
+def _is_mark(part: object) -> bool:
+    return isinstance(part, int) and _FIRST_MARK <= part < _FIRST_MARK + 10
+
+
+def _value(part: Any, arguments: Sequence[int]) -> Any:
+    return arguments[part.position] if isinstance(part, _Argument) else part
+
+
+def _object(model: type[M], statement: _Statement, row: Sequence[Any], connection: BaseDatabaseWrapper) -> M:
+    values = list(row)
+    for column, (converters, expression) in statement.converters.items():
+        for convert in converters:
+            values[column] = convert(values[column], expression, connection)
+    found = model.from_db(connection.alias, statement.names, values[: len(statement.names)])
+    for name, column in statement.annotations.items():
+        setattr(found, name, values[column])
+    return found

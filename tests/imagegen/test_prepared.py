@@ -1,0 +1,72 @@
+"""A prepared query finds what its queryset finds, without its SQL being made again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from imagegen.models import EngineConnection, Generation, GroupQuota
+from imagegen.prepared import Prepared
+
+
+@pytest.fixture
+def generation(member: User) -> Generation:
+    return Generation.objects.create(
+        user=member, operation="generate", connection_name="a", engine="openai", prompt="é",
+        parameters={"size": "auto"}, cost=Decimal("0.25"), deadline_at=timezone.now(),
+    )  # fmt: skip
+
+
+def test_every_kind_of_value_is_as_a_queryset_has_it(generation: Generation, member: User) -> None:
+    mine = Prepared(lambda user_id: Generation.objects.filter(user=user_id))
+    assert member.pk is not None
+    for _ in range(2):
+        found = mine(member.pk)
+        expected = Generation.objects.get(pk=generation.pk)
+        names = [field.attname for field in Generation._meta.concrete_fields]
+        assert [[getattr(row, name) for name in names] for row in found] == [
+            [getattr(expected, name) for name in names]
+        ]
+    assert mine(member.pk + 1) == []
+
+
+def test_what_is_found_can_be_saved(member: User) -> None:
+    (found,) = Prepared(lambda pk: User.objects.filter(pk=pk))(member.pk or 0)
+    found.first_name = "Ada"
+    found.save()
+    member.refresh_from_db()
+    assert member.first_name == "Ada"
+
+
+def test_the_queryset_is_built_once(member: User) -> None:
+    built: list[Any] = []
+
+    def build(pk: int) -> QuerySet[User]:
+        built.append(pk)
+        return User.objects.filter(pk=pk)
+
+    find = Prepared(build)
+    find(member.pk or 0)
+    so_far = len(built)
+    find(member.pk or 0)
+    assert len(built) == so_far
+
+
+def test_quotas_and_connections_are_looked_up_anew_each_time(member: User) -> None:
+    from imagegen.models import ImageSettings
+    from imagegen.models.connection import find_usable
+
+    group = Group.objects.create(name="few")
+    limited = EngineConnection.objects.create(name="limited", engine="dicebear")
+    limited.allowed_groups.add(group)
+    assert not ImageSettings.objects.current().quotas_exist
+    assert limited not in find_usable(member)
+    GroupQuota.objects.create(group=group, pictures_per_day=1)
+    member.groups.add(group)
+    assert ImageSettings.objects.current().quotas_exist
+    assert limited in find_usable(member)
