@@ -13,6 +13,7 @@ import re
 import socket
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -53,6 +54,7 @@ class Target:
     uri: str
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, url: str) -> Target:
         """Raises Forbidden for anything but a plain http(s) URL.
 
@@ -105,9 +107,20 @@ def lookup(host: str, port: int) -> list[SocketAddress]:
 def addresses(target: Target, *, public_only: bool, timeout: float) -> list[SocketAddress]:
     """Where to connect to. Raises Forbidden when one address is not public, OSError, TimeoutError.
 
-    The lookup runs in a thread of its own, because a resolver cannot be told to hurry: past `timeout`
+    A name is looked up in a thread of its own, because a resolver cannot be told to hurry: past `timeout`
     seconds the thread is left to end by itself.
     """
+    found = (
+        lookup(target.host, target.port)
+        if _is_address(target.host)
+        else _lookup_in_time(target, timeout=timeout)
+    )
+    if public_only and not all(is_public(address[0]) for address in found):
+        raise Forbidden(f"{target.host} leads to an address that is not public")
+    return found
+
+
+def _lookup_in_time(target: Target, *, timeout: float) -> list[SocketAddress]:
     answers: queue.SimpleQueue[list[SocketAddress] | Exception] = queue.SimpleQueue()
 
     def run() -> None:
@@ -125,8 +138,6 @@ def addresses(target: Target, *, public_only: bool, timeout: float) -> list[Sock
         raise OSError("the host name cannot be looked up") from found
     if isinstance(found, Exception):
         raise found
-    if public_only and not all(is_public(address[0]) for address in found):
-        raise Forbidden(f"{target.host} leads to an address that is not public")
     return found
 
 
