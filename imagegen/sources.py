@@ -43,7 +43,14 @@ MAX_PIXELS = 40_000_000
 FETCH_SECONDS = 20.0
 """For all URLs of a request together."""
 
+NO_PICTURE = (
+    "This URL gave no picture. It must be http(s), plainly written and open to everyone on the internet; "
+    f"the picture at most {MAX_BYTES // MEGABYTE} MB."
+)
+"""For whatever a URL is refused, or not found: nobody learns from it what our network holds."""
+
 _LONGEST_DATA_HEADER = 200
+_MARKS_OF_A_URL = (":", "//", "\\")
 _CONTENT_PATH = re.compile(r"/api/v1/files/([^/?#]+)/content(?:[?#].*)?")
 
 
@@ -108,10 +115,7 @@ class Link:
                 raise Unusable("This URL took too long to answer.") from None
             except EngineError as error:
                 logger.info("source not fetched", code=error.code, detail=error.detail)
-                raise Unusable(
-                    "This URL gave no picture. It must be open to everyone on the internet, and the "
-                    f"picture at most {MAX_BYTES // MEGABYTE} MB."
-                ) from None
+                raise Unusable(NO_PICTURE) from None
             return path.read_bytes()
 
 
@@ -196,6 +200,8 @@ def parse(text: str) -> Source:
     except ValueError:
         if content:
             raise NoSuchFile from None
+        if any(mark in text for mark in _MARKS_OF_A_URL):
+            raise Unusable(NO_PICTURE) from None
         raise Unusable("Must be a data: URI, an http(s) URL, or the id or content path of a file.") from None
 
 
@@ -204,7 +210,8 @@ def _path_on_this_server(url: str) -> str | None:
     try:
         target, ours = Target.parse(url), Target.parse(settings.EASEL_PUBLIC_URL)
     except Forbidden as error:
-        raise Unusable(f"This URL is not followed: {error}.") from None
+        logger.info("source not followed", detail=str(error))
+        raise Unusable(NO_PICTURE) from None
     mounted_at = ours.uri.rstrip("/")
     if target.origin != ours.origin or not target.uri.startswith(f"{mounted_at}/"):
         return None

@@ -15,12 +15,15 @@ from hypothesis import settings as hypothesis_settings
 from imagegen import redis_server, storage_url
 from imagegen.access import tokens
 from imagegen.models import EngineConnection, ImageSettings
+from tests import packets
 from tests.seaweed import SeaweedFS
 from tests.services import NotInstalled, Redis
 
 # A busy machine must not fail a test.
 hypothesis_settings.register_profile("easel", deadline=None)
 hypothesis_settings.load_profile("easel")
+
+packets.watch()
 
 PASSWORD = "correct horse battery staple"
 
@@ -29,6 +32,15 @@ PASSWORD = "correct horse battery staple"
 def _no_lists_of_models_from_other_tests() -> Iterator[None]:
     cache.clear()
     yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves_this_machine() -> Iterator[None]:
+    """Although the watch stops it: a thread's failure might be seen by nobody."""
+    yield
+    tried = packets.left.copy()
+    packets.left.clear()
+    assert not tried
 
 
 @pytest.fixture

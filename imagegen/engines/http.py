@@ -11,6 +11,7 @@ here, and it would stand between us and the socket that must end on time.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +32,9 @@ QUICK = 10.0
 ERROR_BODY = 64 * 1024
 IN_MEMORY = 4 * 1024 * 1024
 REDIRECTS = 3
+
+_ABSOLUTE = re.compile(r"[^/?#]*:")
+"""A URL with a scheme is taken as it is written: urljoin would drop tabs from it, and mend `http:///x`."""
 
 Explain = Callable[[Reply, Scrub], EngineError | None]
 """An engine's own reading of a refusal; None leaves it to `replies.refusal`."""
@@ -146,21 +150,23 @@ def fetch(
     """Copy what lies behind a URL from outside to the file `to`: at most `limit` bytes.
 
     At most three redirects are followed, each judged like the first URL. Origins in `trusted` may be at
-    any address, all others at public ones only. Raises BadEngineResponse for a URL that is not followed
+    any address, all others at public ones only; once a redirect has led elsewhere, nothing is trusted any
+    more, for then a stranger names the URL. Raises BadEngineResponse for a URL that is not followed
     and for what is no 200, EngineUnavailable and EngineTimeout.
     """
-    scrub, here = Scrub(), ""
+    scrub, here, trusting = Scrub(), "", True
     for _ in range(REDIRECTS + 1):
         try:
-            target = Target.parse(urljoin(here, url))
+            target = Target.parse(url if _ABSOLUTE.match(url) else urljoin(here, url))
         except ValueError as error:
             raise BadEngineResponse(detail=scrub(f"a picture's URL is not followed: {error}")) from error
+        trusting = trusting and target.origin in trusted
         with ask(
             "GET",
             target,
             headers={"Accept": "image/*, */*;q=0.1"},
             deadline_at=deadline_at,
-            public_only=target.origin not in trusted,
+            public_only=not trusting,
             scrub=scrub,
             connection=connection,
         ) as answer:

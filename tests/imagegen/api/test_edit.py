@@ -122,7 +122,8 @@ def hats(monkeypatch: pytest.MonkeyPatch) -> Any:
     look_up, judge = addresses.lookup, addresses.is_public
 
     def lookup(host: str, port: int) -> list[Any]:
-        return [("127.0.0.1", port)] if host == "hats.example" else look_up(host, port)
+        there = [server._server.server_address]
+        return there if host == "hats.example" else look_up(host, port)
 
     monkeypatch.setattr(addresses, "lookup", lookup)
     monkeypatch.setattr(addresses, "is_public", lambda address: address == "127.0.0.1" or judge(address))
@@ -131,7 +132,7 @@ def hats(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def url_of(server: FakeServer) -> str:
-    return server.url.replace("127.0.0.1", "hats.example") + "/hat.png"
+    return "http://hats.example/hat.png"
 
 
 @pytest.mark.parametrize("path", URLS)
