@@ -220,7 +220,7 @@ def _carry_out(generation: Generation, plans: list[Plan], order: Order) -> Made:
         if delivery.files:
             patience.outlast(lambda: _record(generation, delivery))
         for spool in delivery.spools:
-            spool.clear()
+            spool.clear_named()
         if not delivery.files:
             raise _told(delivery)
     logger.info(
