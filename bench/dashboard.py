@@ -90,8 +90,8 @@ def _look(name: str) -> list[str]:
         context = page_of({"range": name})
         seconds, cpu = time.monotonic() - began, time.process_time() - worked
     _say(
-        f"\n== {name}: {len(queries)} queries, {seconds * 1000:.0f} ms, of these {cpu * 1000:.0f} ms of CPU time"
-        f" beside PostgreSQL's; pictures {context['tiles'][0].value}"
+        f"\n== {name}: {len(queries)} queries, {seconds * 1000:.0f} ms, of these {cpu * 1000:.0f} ms of"
+        f" CPU time beside PostgreSQL's; pictures {context['tiles'][0].value}"
     )
     bad = []
     for query in queries:

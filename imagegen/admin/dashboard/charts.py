@@ -119,7 +119,7 @@ def paths(values: Sequence[float | None], top: float) -> tuple[str, str]:
     """SVG paths through the middles of the columns: of the lines, interrupted where there is nothing, and of
     points that have no neighbour."""
     width = 100 / max(len(values), 1)
-    lines, dots = [], []
+    lines, dots = list[str](), list[str]()
     for there, run in groupby(enumerate(values), key=lambda item: item[1] is not None):
         points = [f"{(k + 0.5) * width:.2f} {100 - 100 * (value or 0) / top:.2f}" for k, value in run]
         if there:
