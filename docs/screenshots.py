@@ -94,6 +94,7 @@ SHOTS = {
     "admin-workflow": Shot(f"{CONNECTIONS}2/workflow/generate/", read_starter, (0, 1400)),
     "account-keys": Shot("/account/keys", make_key),
     "admin-dashboard": Shot("/admin/imagegen/usage/?range=7d", hover_chart),
+    "admin-group": Shot("/admin/auth/group/1/change/"),
     "admin-try": Shot(f"{CONNECTIONS}1/change/", try_illustrator),
 }
 """Name -> shot. With `dark_too`, there is a second picture whose name ends in -dark."""
@@ -122,6 +123,10 @@ def easel() -> Iterator[LiveEasel]:
         )
         server.manage(*add, "google", "--engine", "gemini", "--model", "gemini-3.1-flash-image", "--disable")
         server.manage("shell", "-c", "from docs.made_up import fill; fill()")
+        server.manage("grant", "Image creators", "--create", "--user", "admin")
+        server.manage(
+            "quotas", "set", "Image creators", "--pictures-per-day", "20", "--money-per-month", "50"
+        )
         yield server
 
 
