@@ -89,6 +89,7 @@ SHOTS = {
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
     "admin-workflow": Shot(f"{CONNECTIONS}2/workflow/generate/", read_starter, (0, 1400)),
     "account-keys": Shot("/account/keys", make_key),
+    "admin-group": Shot("/admin/auth/group/1/change/"),
     "admin-try": Shot(f"{CONNECTIONS}1/change/", try_illustrator),
 }
 """Name -> shot. With `dark_too`, there is a second picture whose name ends in -dark."""
@@ -116,6 +117,10 @@ def easel() -> Iterator[LiveEasel]:
             *add, "litellm", "--engine", "openai", *litellm, "--api-key-env", "KEY", KEY="sk-of-nobody-0123"
         )
         server.manage(*add, "google", "--engine", "gemini", "--model", "gemini-3.1-flash-image", "--disable")
+        server.manage("grant", "Image creators", "--create", "--user", "admin")
+        server.manage(
+            "quotas", "set", "Image creators", "--pictures-per-day", "20", "--money-per-month", "50"
+        )
         yield server
 
 

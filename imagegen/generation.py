@@ -46,7 +46,7 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF, NOT_STORED = "interrupted", "not_stored"
+CUT_OFF, NOT_STORED, INTERNAL_ERROR = "interrupted", "not_stored", "internal_error"
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
@@ -262,7 +262,7 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
-        _close_failed(generation, "internal_error", told, type(error).__name__, may_have_charged=True)
+        _close_failed(generation, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
         raise
 
 

@@ -48,19 +48,25 @@ class _Said:
     content_type: str
     disposition: str
     max_age: int
+    may_redirect: bool
 
 
-def serve(request: HttpRequest, file: ImageFile, *, download: bool = False) -> HttpResponseBase:
-    """200, 206, 304 or 416, or 302 to S3. Raises Http404 where the bytes are gone."""
+def serve(
+    request: HttpRequest, file: ImageFile, *, download: bool = False, may_redirect: bool = True
+) -> HttpResponseBase:
+    """200, 206, 304 or 416, or 302 to S3. Raises Http404 where the bytes are gone.
+
+    `may_redirect` off is for pages whose Content Security Policy lets pictures come from here alone.
+    """
     disposition = _disposition(file.name, download)
-    said = _Said(f'"{file.sha256}"', file.content_type, disposition, _max_age(file))
+    said = _Said(f'"{file.sha256}"', file.content_type, disposition, _max_age(file), may_redirect)
     return _respond(request, said, lambda: _answer(request, file, said))
 
 
-def serve_thumbnail(request: HttpRequest, file: ImageFile) -> HttpResponseBase:
+def serve_thumbnail(request: HttpRequest, file: ImageFile, *, may_redirect: bool = True) -> HttpResponseBase:
     """The same for its thumbnail, which has no ranges. Raises Http404, NotWritten."""
     disposition = _disposition(f"{PurePosixPath(file.name).stem}-{THUMBNAIL_EDGE}.webp", False)
-    said = _Said(f'"{file.sha256}-{THUMBNAIL_EDGE}"', "image/webp", disposition, _max_age(file))
+    said = _Said(f'"{file.sha256}-{THUMBNAIL_EDGE}"', "image/webp", disposition, _max_age(file), may_redirect)
     return _respond(request, said, lambda: _answer_whole(request, thumbnails.find_or_make(file), said))
 
 
@@ -122,7 +128,7 @@ def _hand_over(request: HttpRequest, stored: FieldFile, said: _Said) -> HttpResp
         return HttpResponse(headers={"X-Accel-Redirect": where, "Accept-Ranges": "bytes"})
     presign = getattr(stored.storage, "presign", None)
     seconds = min(settings.EASEL_S3_PRESIGNED, said.max_age)
-    if presign is None or seconds <= 0 or request.method != "GET":
+    if presign is None or not said.may_redirect or seconds <= 0 or request.method != "GET":
         return None
     url = presign(stored.name, seconds=seconds, content_type=said.content_type, disposition=said.disposition)
     return HttpResponse(status=302, headers={"Location": url, "Cache-Control": "private, no-store"})

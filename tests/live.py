@@ -23,10 +23,10 @@ STARTED = "Ctrl-C ends it."
 
 
 class LiveEasel:
-    """A running server. `environment` overrides settings."""
+    """A running server. `environment` overrides settings. With `beside`: one more, on the data of that."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, beside: LiveEasel | None = None, **environment: str) -> None:
+        self.folder, self.beside = folder, beside
         self.port = free_port()
         self._closing = ExitStack()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -51,13 +51,17 @@ class LiveEasel:
         }
 
     def __enter__(self) -> Self:
-        self.environment["DATABASE_URL"] = self._closing.enter_context(
-            database_of_its_own(self.environment.get("DATABASE_URL", ""))
-        )
-        self.environment["EASEL_REDIS_URL"] = self._closing.enter_context(
-            redis_of_its_own(self.environment["EASEL_REDIS_URL"])
-        )
-        self.log = (self.folder / "log").open("wb")
+        if self.beside is None:
+            self.environment["DATABASE_URL"] = self._closing.enter_context(
+                database_of_its_own(self.environment.get("DATABASE_URL", ""))
+            )
+            self.environment["EASEL_REDIS_URL"] = self._closing.enter_context(
+                redis_of_its_own(self.environment["EASEL_REDIS_URL"])
+            )
+        else:
+            for name in ("DATABASE_URL", "EASEL_REDIS_URL"):
+                self.environment[name] = self.beside.environment[name]
+        self.log = self.log_file.open("wb")
         self._start()
         try:
             self._wait_for_banner()
@@ -66,6 +70,10 @@ class LiveEasel:
             self.__exit__(None, None, None)
             raise
         return self
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / ("log" if self.beside is None else f"log-{self.port}")
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
@@ -78,7 +86,7 @@ class LiveEasel:
         self.banner = ""
         while STARTED not in self.banner:
             line = self.process.stdout.readline().decode()
-            assert line, f"it did not start: {(self.folder / 'log').read_text()[-3000:]}"
+            assert line, f"it did not start: {self.log_file.read_text()[-3000:]}"
             self.banner += line
 
     def __exit__(

@@ -22,8 +22,7 @@ from imagegen.configuration.inspection import inspect, list_live
 from imagegen.engines.errors import EngineError
 from imagegen.errors import ImageServiceError, InvalidRequest
 from imagegen.generation import Made, Order, generate
-from imagegen.models import EngineConnection, Generation
-from imagegen.models.file import VIEW_OTHERS
+from imagegen.models import EngineConnection
 
 if TYPE_CHECKING:
     from imagegen.admin.connections import ConnectionAdmin
@@ -87,17 +86,17 @@ def make_one(request: HttpRequest, admin: ConnectionAdmin, pk: int) -> HttpRespo
         made = generate(order)
     except (EngineError, ImageServiceError) as error:
         return render(request, "imagegen/admin/picture.html", _failed(error))
-    context = _made(request, made) | {"seconds": time.monotonic() - started}
+    context = _made(made) | {"seconds": time.monotonic() - started}
     return render(request, "imagegen/admin/picture.html", context)
 
 
-def _made(request: HttpRequest, made: Made) -> dict[str, Any]:
+def _made(made: Made) -> dict[str, Any]:
     file = made.files[0]
     return {
         "file": file,
         "generation": made.generation,
-        "url": reverse("file-content", args=[file.pk]),
-        "generation_url": _generation_url(request, made.generation),
+        "url": reverse("admin:imagegen_imagefile_content", args=[file.pk]),
+        "generation_url": reverse("admin:imagegen_generation_change", args=[made.generation.pk]),
     }
 
 
@@ -105,12 +104,6 @@ def _failed(error: EngineError | ImageServiceError) -> dict[str, Any]:
     """What callers are told, and what staff need in order to mend it."""
     detail = error.detail if isinstance(error, EngineError) else ""
     return {"fault": error.message, "detail": detail[:600]}
-
-
-def _generation_url(request: HttpRequest, generation: Generation) -> str:
-    if not request.user.has_perm(VIEW_OTHERS):
-        return ""
-    return reverse("admin:imagegen_generation_change", args=[generation.pk])
 
 
 def _entered(admin: ConnectionAdmin, request: HttpRequest, pk: int | None) -> TrialForm:

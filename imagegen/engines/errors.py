@@ -107,6 +107,9 @@ _BY_CODE: dict[str, type[EngineError]] = {
     )
 }
 
+CODES = tuple(_BY_CODE)
+"""Those that a generation may have failed with."""
+
 
 def error_for_code(code: str, message: str) -> EngineError:
     """The error again that was written down as `code` and `message`."""

@@ -9,6 +9,7 @@ from django.db.models.signals import pre_delete
 
 from imagegen import storage
 from imagegen.models import Generation, ImageFile, ImageSettings
+from imagegen.models.generation import GenerationQuerySet
 
 
 def watch() -> None:
@@ -23,12 +24,17 @@ def _before_delete(instance: Any, **_: Any) -> None:
 
 
 def erase(user: Any) -> None:
-    """Delete a user's pictures, and everything in their generations that they wrote themselves.
+    """Delete a user's pictures, and everything in their generations that they wrote themselves."""
+    storage.delete_files(ImageFile.objects.filter(owner=user))
+    erase_words(Generation.objects.filter(user=user))
+
+
+def erase_words(generations: GenerationQuerySet) -> int:
+    """Empty everything that a person wrote themselves; return in how many.
 
     What was made, when, at which cost and by which connection stays: bills are made of that.
     """
-    storage.delete_files(ImageFile.objects.filter(owner=user))
-    Generation.objects.filter(user=user).update(
+    return generations.update(
         prompt="",
         parameters={},
         chat_id="",

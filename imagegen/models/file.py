@@ -11,12 +11,12 @@ from django.db import models
 from django.http import Http404
 from django.utils import timezone
 
-from imagegen.models.generation import Generation
+from imagegen.models.generation import VIEW_OTHERS, Generation
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
-VIEW_OTHERS = "imagegen.view_others_pictures"
+__all__ = ["VIEW_OTHERS", "FileQuerySet", "ImageFile", "picture_path", "thumbnail_path"]
 
 
 def picture_path(instance: ImageFile, name: str) -> str:
@@ -87,7 +87,12 @@ class ImageFile(models.Model):
             models.Index(fields=["owner", "-created_at", "-id"]),
             models.Index(fields=["chat_id", "owner", "-created_at", "-id"], name="imagefile_chat"),
             models.Index(fields=["message_id", "owner", "-created_at", "-id"], name="imagefile_message"),
-            models.Index(fields=["created_at"], name="imagefile_created"),
+            models.Index(fields=["-created_at", "-id"], name="imagefile_newest"),
+            models.Index(
+                fields=["chat_id", "-created_at", "-id"],
+                condition=~models.Q(chat_id=""),
+                name="imagefile_any_chat",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["generation", "position"], name="imagefile_position_once")

@@ -22,6 +22,11 @@ BAD = {
     "a bad log level": ({"EASEL_LOG_LEVEL": "LOUD"}, "EASEL_LOG_LEVEL must be"),
     "a file that is not there": ({"SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY_FILE names /nowhere"),
     "a proxy without an address": ({"EASEL_TRUSTED_PROXIES": "nginx"}, "EASEL_TRUSTED_PROXIES must list"),
+    "a name that may read metrics": (
+        {"EASEL_METRICS_ALLOWED": "prometheus"},
+        "EASEL_METRICS_ALLOWED must list",
+    ),
+    "a short token for metrics": ({"EASEL_METRICS_TOKEN": "x" * 15}, "EASEL_METRICS_TOKEN is too short"),
     "another storage": ({"EASEL_STORAGE": "ftp://host/x"}, "EASEL_STORAGE must be file:///path"),
     "a key in the storage": ({"EASEL_STORAGE": "s3://k:secret@bucket"}, "EASEL_STORAGE takes no credentials"),
     "no path for nginx": (

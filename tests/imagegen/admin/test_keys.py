@@ -67,6 +67,6 @@ def test_without_permission_there_is_nothing(
 def test_a_user_is_deleted_with_their_keys(
     staff: Callable[..., Client], issued: tuple[ApiKey, str], member: User
 ) -> None:
-    client = staff("view_user", "delete_user")
+    client = staff("view_user", "delete_user", "image_generation")
     assert client.post(f"/admin/auth/user/{member.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not ApiKey.objects.exists()
