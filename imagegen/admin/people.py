@@ -134,3 +134,8 @@ class GroupAdmin(DjangoGroupAdmin, GrantingAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         return [(None, {"fields": ["name"]}), *self._may(request, obj)]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """A group's permissions go with it, from each of its members."""
+        may: bool = super().has_delete_permission(request, obj)
+        return may and (obj is None or groups_within(cast("User", request.user)).filter(pk=obj.pk).exists())
