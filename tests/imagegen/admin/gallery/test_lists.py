@@ -344,9 +344,9 @@ def test_prompts_are_text(viewer: Client, member: User) -> None:
         assert "<img src=x" not in viewer.get(path).content.decode()
 
 
-def test_rows_of_people_who_left(staff_client: Staff) -> None:
+def test_rows_of_people_who_left(staff: Staff) -> None:
     row_of(None, 0, generation=asked(None))
     for path in (GENERATIONS, FILES):
-        assert "nobody any more" in staff_client(SEE).get(path).content.decode()
-        assert shown(staff_client().get(path)) == []
+        assert "nobody any more" in staff(SEE).get(path).content.decode()
+        assert shown(staff().get(path)) == []
     assert Generation.objects.count() == ImageFile.objects.count() == 1
