@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import sys
 from multiprocessing.sharedctypes import RawArray
@@ -14,7 +13,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers import gthread
 
-from config import environment
+from config import environment, metrics_files
 from config.pace import Limits, PacedSocket
 
 environment.load_dotenv()
@@ -27,7 +26,6 @@ except ImproperlyConfigured as error:
     sys.exit(f"Easel cannot start: {error}")
 
 NEEDED_DESCRIPTORS = 4096
-METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 waiting = RawArray("i", 1024)
 """How many generations wait in which worker, in memory that all of them share."""
@@ -101,7 +99,7 @@ loglevel = "warning"
 
 def on_starting(server: Any) -> None:
     _raise_descriptors()
-    _lay_out_metrics()
+    metrics_files.lay_out()
 
 
 def _raise_descriptors() -> None:
@@ -116,16 +114,6 @@ def _raise_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _lay_out_metrics() -> None:
-    """An empty folder for the numbers of all workers, and none where nobody may read them."""
-    folder = settings.EASEL_METRICS_DIR
-    shutil.rmtree(folder, ignore_errors=True)
-    os.environ.pop(METRICS_DIR, None)
-    if settings.EASEL_METRICS_TOKEN or settings.EASEL_METRICS_ALLOWED:
-        folder.mkdir(mode=0o700, parents=True)
-        os.environ[METRICS_DIR] = str(folder)
-
-
 def pre_fork(server: Any, worker: Any) -> None:
     """A place of its own in `waiting`. After a reload, the old workers keep theirs until they are gone."""
     taken = {other.place for other in server.WORKERS.values()}
@@ -134,12 +122,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Before anything is counted: a place's files go on where its last worker left them. So there are never
-    more than places, however many workers die, and no number falls."""
-    if METRICS_DIR in os.environ:
-        from prometheus_client import values
-
-        values.ValueClass = values.MultiProcessValue(lambda: worker.place)  # type: ignore[no-untyped-call]
+    metrics_files.join(worker.place)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -151,7 +134,4 @@ def post_worker_init(worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Whatever it died of, nobody waits there any more."""
     waiting[worker.place] = 0
-    if METRICS_DIR in os.environ:
-        from prometheus_client.multiprocess import mark_process_dead
-
-        mark_process_dead(worker.place)  # type: ignore[no-untyped-call]
+    metrics_files.leave(worker.place)
