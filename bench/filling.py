@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import connection
 
 WORDS = [
@@ -152,3 +154,19 @@ def fill(first: int, last: int) -> None:
         cursor.execute(_GENERATIONS, {"first": first, "last": last, "words": list(WORDS)})
         cursor.execute(_FILES)
         cursor.execute("VACUUM ANALYZE")
+
+
+def make_rare(pk: UUID) -> None:
+    """A prompt with a word of its own, and a group whose only member has asked five times."""
+    from django.contrib.auth.models import Group, User
+
+    from imagegen.models import Generation, ImageFile
+
+    Generation.objects.filter(pk=pk).update(prompt="a zeppelin over a lake")
+    quiet = User.objects.create(username="quiet")
+    quiet.groups.add(Group.objects.create(name="quiet"))
+    files = list(ImageFile.objects.filter(generation__in=Generation.objects.order_by("id")[:9])[:5])
+    ImageFile.objects.filter(pk__in=[file.pk for file in files]).update(owner=quiet)
+    Generation.objects.filter(pk__in=[file.generation_id for file in files]).update(user=quiet)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
