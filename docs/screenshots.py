@@ -115,6 +115,7 @@ SHOTS = {
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
     "admin-workflow": Shot(f"{CONNECTIONS}2/workflow/generate/", read_starter, (0, 1400)),
     "account-keys": Shot("/account/keys", make_key),
+    "admin-group": Shot("/admin/auth/group/1/change/"),
     "admin-generations": Shot(GENERATIONS, find_pictures),
     "admin-generation": Shot(GENERATIONS, open_second),
     "admin-files": Shot(FILES, rows=(0, 900)),
@@ -146,17 +147,20 @@ def easel() -> Iterator[LiveEasel]:
             *add, "litellm", "--engine", "openai", *litellm, "--api-key-env", "KEY", KEY="sk-of-nobody-0123"
         )
         server.manage(*add, "google", "--engine", "gemini", "--model", "gemini-3.1-flash-image", "--disable")
-        for number, prompt in enumerate(PROMPTS):
-            order = {
-                "prompt": prompt,
-                "size": "512x512",
-                "n": 1 + number % 3,
-                "metadata": {"chat_id": "chat-42"},
-            }
-            server.post("/api/images/generations", order).raise_for_status()
-        order = {"prompt": "A fox in the snow", "model": "litellm/grok-imagine-image"}
-        assert server.post("/api/images/generations", order).status_code == 400
+        server.manage("grant", "Image creators", "--create", "--user", "admin")
+        server.manage(
+            "quotas", "set", "Image creators", "--pictures-per-day", "20", "--money-per-month", "50"
+        )
+        make_pictures(server)
         yield server
+
+
+def make_pictures(server: LiveEasel) -> None:
+    """Some requests that succeeded, and one that failed."""
+    for number, prompt in enumerate(PROMPTS):
+        more = {"size": "512x512", "n": 1 + number % 3, "metadata": {"chat_id": "chat-42"}}
+        server.post("/api/images/generations", {"prompt": prompt, **more}).raise_for_status()
+    server.post("/api/images/generations", {"prompt": "A fox", "model": "litellm/grok-imagine-image"})
 
 
 def take(browser: Browser, server: LiveEasel, shot: Shot, target: Path, *, dark: bool = False) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -32,6 +33,7 @@ from imagegen.models.generation import QUOTA_EXCEEDED
 from imagegen.models.quota import NO_QUOTA
 from imagegen.models.settings import AUTO, parse_size
 from imagegen.orders import Made, Order
+from imagegen.outlasting import Patience
 from imagegen.tracing import current_trace_id
 from imagegen.waiting import room
 
@@ -211,13 +213,14 @@ def _write_down(order: Order, plans: list[Plan], **fields: Any) -> Generation:
 
 
 def _carry_out(generation: Generation, plans: list[Plan], order: Order) -> Made:
-    with _closed_whatever_happens(generation):
+    patience = Patience(generation.deadline_at)
+    with _closed_whatever_happens(generation, patience):
         delivery = deliver(generation, plans, order)
         generation.path = delivery.path
         if delivery.files:
-            _record(generation, delivery)
+            patience.outlast(lambda: _record(generation, delivery))
         for spool in delivery.spools:
-            spool.clear()
+            spool.clear_named()
         if not delivery.files:
             raise _told(delivery)
     logger.info(
@@ -240,13 +243,14 @@ def _told(delivery: Delivery) -> EngineError:
 
 
 @contextmanager
-def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
+def _closed_whatever_happens(generation: Generation, patience: Patience) -> Iterator[None]:
     """Write down how a generation failed. An answer that could not be stored stays on disk."""
     try:
         yield
     except EngineError as error:
         _close_failed(
             generation,
+            patience,
             error.code,
             error.message,
             error.detail,
@@ -258,11 +262,11 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
         logger.exception("pictures not stored; the answers are kept", generation=str(generation.pk))
         told = "The pictures were made but could not be stored. An administrator may be able to recover them."
         reason = type(error.__cause__ or error).__name__
-        _close_failed(generation, NOT_STORED, told, reason, may_have_charged=True)
+        _close_failed(generation, patience, NOT_STORED, told, reason, may_have_charged=True)
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
-        _close_failed(generation, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
+        _close_failed(generation, patience, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
         raise
 
 
@@ -290,14 +294,17 @@ def _record(generation: Generation, delivery: Delivery) -> None:
             may_have_charged=delivery.may_have_charged,
             cost=delivery.cost,
         )
-        if not closed:
+        if closed:
+            ImageFile.objects.bulk_create(delivery.files)
+        elif not ImageFile.objects.filter(pk=delivery.files[0].pk).exists():
             raise TooLate
-        ImageFile.objects.bulk_create(delivery.files)
+        # else an earlier try was committed, and the database went away before it could say so
     _count(generation, generation.status, pictures=len(delivery.files))
 
 
 def _close_failed(
     generation: Generation,
+    patience: Patience,
     code: str,
     message: str,
     detail: str,
@@ -305,19 +312,21 @@ def _close_failed(
     may_have_charged: bool,
     cost: float | None = None,
 ) -> None:
-    """Close the row; where the database is away, its deadline closes it later."""
+    """Close the row; where the database stays away, its deadline closes it later."""
     _count(generation, code)
+    close = partial(
+        generation.close,
+        Status.FAILED,
+        pictures_failed=generation.pictures_asked,
+        error_code=code,
+        error_message=message,
+        error_detail=detail,
+        may_have_charged=may_have_charged,
+        cost=None if cost is None else Decimal(str(cost)),
+        path=generation.path,
+    )
     try:
-        generation.close(
-            Status.FAILED,
-            pictures_failed=generation.pictures_asked,
-            error_code=code,
-            error_message=message,
-            error_detail=detail,
-            may_have_charged=may_have_charged,
-            cost=None if cost is None else Decimal(str(cost)),
-            path=generation.path,
-        )
+        patience.outlast(close)
     except DatabaseError:
         logger.exception("generation not closed", generation=str(generation.pk), code=code)
 

@@ -52,8 +52,19 @@ class RecordedAdmin(ModelAdmin):
     ) -> Any:
         if add:
             return super().construct_change_message(request, form, formsets, add)
-        changes = "; ".join(self._changes(form))
-        return f"Changed {changes}." if changes else "Saved without a change."
+        changes = [*self._changes(form)]
+        for formset in formsets or ():
+            changes += [
+                change for inline in formset.forms for change in self._changes_of_inline(formset, inline)
+            ]
+        return f"Changed {'; '.join(changes)}." if changes else "Saved without a change."
+
+    def _changes_of_inline(self, formset: Any, inline: Any) -> Iterator[str]:
+        what = formset.model._meta.verbose_name
+        if inline in formset.deleted_forms:
+            yield f"the {what}: it was removed"
+        elif inline.has_changed():
+            yield f"the {what}: {', '.join(self._changes(inline))}"
 
     def _changes(self, form: Any) -> Iterator[str]:
         for name in form.changed_data:

@@ -16,6 +16,7 @@ import re
 import socket
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -98,6 +99,7 @@ class Target:
     uri: str
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, url: str) -> Target:
         """Raises Forbidden for anything but a plain http(s) URL.
 
@@ -168,12 +170,13 @@ def addresses(target: Target, *, public_only: bool, timeout: float) -> list[Sock
     """Where to connect to. Raises OSError, TimeoutError, and Forbidden when one address is a metadata
     service or, with `public_only`, when name, port or one address is not public.
 
-    The lookup runs in a thread of its own, because a resolver cannot be told to hurry: past `timeout`
+    A name is looked up in a thread of its own, because a resolver cannot be told to hurry: past `timeout`
     seconds the thread is left to end by itself.
     """
     if public_only:
         judge(target)
-    found = _lookup_in_time(target, timeout)
+    name = not _is_address(target.host)
+    found = _lookup_in_time(target, timeout) if name else lookup(target.host, target.port)
     if any(is_metadata(address[0]) for address in found):
         raise Forbidden(f"{target.host} leads to a cloud's metadata service")
     if public_only and not all(is_public(address[0]) for address in found):

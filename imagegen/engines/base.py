@@ -159,13 +159,19 @@ class Spool:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
+        self._named: set[Path] = set()
 
     @property
     def answer(self) -> Path:
-        return self.folder / f"{self.name}{self.ANSWER}"
+        return self._path(self.ANSWER)
 
     def picture(self, k: int) -> Path:
-        return self.folder / f"{self.name}.{k}{self.PICTURE}"
+        return self._path(f".{k}{self.PICTURE}")
+
+    def _path(self, ending: str) -> Path:
+        path = self.folder / f"{self.name}{ending}"
+        self._named.add(path)
+        return path
 
     def files(self) -> list[Path]:
         return sorted(self.folder.glob(f"{self.name}.*"))
@@ -180,6 +186,11 @@ class Spool:
 
     def clear(self) -> None:
         for path in self.files():
+            path.unlink(missing_ok=True)
+
+    def clear_named(self) -> None:
+        """Only those that this object has named: no look through a folder of a thousand answers."""
+        for path in self._named:
             path.unlink(missing_ok=True)
 
 

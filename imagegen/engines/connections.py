@@ -11,6 +11,8 @@ import functools
 import socket
 import ssl
 import time
+from collections.abc import Iterator
+from http.client import HTTPResponse, IncompleteRead
 from typing import Any
 
 import certifi
@@ -18,6 +20,7 @@ from urllib3.connection import HTTPConnection
 
 from imagegen.engines.addresses import Target, addresses
 
+PIECE = 256 * 1024
 CONNECT = 10.0
 """Seconds for one address to accept a connection; then the host's next address is tried."""
 
@@ -50,11 +53,46 @@ class TimedConnection(HTTPConnection):
     def __init__(self, target: Target, *, deadline_at: float, public_only: bool) -> None:
         super().__init__(target.host, target.port)
         self.target, self.deadline_at, self.public_only = target, deadline_at, public_only
+        self.raw: HTTPResponse | None = None
 
     def connect(self) -> None:
         """Raises Forbidden, or OSError: of those TimeoutError at the deadline, ssl.SSLError for TLS."""
         plain = dial(self.target, deadline_at=self.deadline_at, public_only=self.public_only)
-        self.sock = secure(plain, self.target.host) if self.target.scheme == "https" else plain
+        self.timed = secure(plain, self.target.host) if self.target.scheme == "https" else plain
+        self.sock = self.timed
+
+    def response_class(self, *args: Any, **kwargs: Any) -> HTTPResponse:  # type: ignore[override]
+        """What http.client makes of an answer, and urllib3 then wraps."""
+        self.raw = HTTPResponse(*args, **kwargs)
+        return self.raw
+
+    def end(self) -> None:
+        """Close it, and the answer with it: that outlives a connection which its server closes."""
+        self.close()
+        if self.raw is not None:
+            self.raw.close()
+
+    def body(self) -> Iterator[memoryview]:
+        """The body of an answer that says how long it is, as it comes from the wire. Each piece lies where
+        the one before it lay: to be used before the next is taken.
+
+        Raises OSError, and IncompleteRead where it ends early.
+        """
+        assert self.raw is not None, "there is an answer"  # noqa: S101
+        left = self.raw.length or 0
+        space = memoryview(bytearray(min(left, PIECE)))
+        plain = not isinstance(self.timed, ssl.SSLSocket)
+        got = self.raw.fp.readinto1(space) if left else 0  # what came with the headers
+        while left:
+            if not got:
+                raise IncompleteRead(b"", left)
+            yield space[:got]
+            left -= got
+            if left:
+                wanted = min(left, PIECE)
+                if plain:  # wake up for much at a time; of TLS nobody knows how much is on the wire
+                    self.timed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
+                got = self.timed.recv_into(space[:wanted])
 
 
 def remaining(deadline_at: float) -> float:

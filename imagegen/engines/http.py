@@ -10,10 +10,11 @@ here, and it would stand between us and the socket that must end on time.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -74,7 +75,7 @@ class Client:
     ) -> Reply:
         """A small exchange, in memory. Raises EngineError for all but a 2xx of at most `limit` bytes."""
         with self._answer(method, path, body, _deadline(deadline_at)) as answer:
-            whole = b"".join(answer.pieces(limit))
+            whole = b"".join(map(bytes, answer.pieces(limit)))
             return Reply(answer.status, answer.headers, whole)
 
     def download(
@@ -177,15 +178,18 @@ def fetch(
     raise BadEngineResponse(detail=f"a picture's URL redirects more than {REDIRECTS} times")
 
 
-def _save(pieces: Iterable[bytes], to: Path) -> None:
+def _save(pieces: Iterable[bytes | memoryview], to: Path) -> None:
     """Write the file under another name until the last byte is there, so that half a file is never read."""
-    part = to.with_name(f"{to.name}.part")
+    part = f"{to}.part"
     try:
-        with part.open("wb") as file:
-            file.writelines(pieces)
-        part.replace(to)
-    finally:
-        part.unlink(missing_ok=True)
+        with open(part, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        os.replace(part, to)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
 
 
 def _deadline(deadline_at: float | None) -> float:

@@ -54,12 +54,14 @@ class Body:
 class Incoming:
     """Status and headers of an answer, and its body as it comes in."""
 
-    def __init__(self, response: HTTPResponse, *, deadline_at: float, scrub: Scrub) -> None:
+    def __init__(
+        self, response: HTTPResponse, wire: TimedConnection, *, deadline_at: float, scrub: Scrub
+    ) -> None:
         self.status, self.headers = response.status, response.headers
-        self._response, self._deadline_at, self._scrub = response, deadline_at, scrub
+        self._response, self._wire, self._deadline_at, self._scrub = response, wire, deadline_at, scrub
 
-    def pieces(self, limit: int) -> Iterator[bytes]:
-        """The body, decompressed, in small pieces.
+    def pieces(self, limit: int) -> Iterator[bytes | memoryview]:
+        """The body, decompressed, in small pieces. Each is to be used before the next is taken.
 
         Raises BadEngineResponse past `limit` bytes, EngineUnavailable and EngineTimeout.
         """
@@ -86,9 +88,12 @@ class Incoming:
                     break
         return body[:limit]
 
-    def _stream(self) -> Iterator[bytes]:
+    def _stream(self) -> Iterator[bytes | memoryview]:
         with _faults(self._deadline_at, sent=True, scrub=self._scrub):
-            yield from self._response.stream(PIECE, decode_content=True)
+            if self._response.length_remaining is None or "content-encoding" in self.headers:
+                yield from self._response.stream(PIECE, decode_content=True)
+            else:
+                yield from self._wire.body()
 
 
 @contextmanager
@@ -115,9 +120,9 @@ def ask(
             with _faults(deadline_at, sent=True, scrub=scrub):
                 response = _send(wire, method, target, headers, body)
             span.set_attribute("http.response.status_code", response.status)
-            yield Incoming(response, deadline_at=deadline_at, scrub=scrub)
+            yield Incoming(response, wire, deadline_at=deadline_at, scrub=scrub)
         finally:
-            wire.close()
+            wire.end()
 
 
 def _send(

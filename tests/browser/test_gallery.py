@@ -14,7 +14,8 @@ from tests.live import LiveEasel
 GENERATIONS, FILES = "/admin/imagegen/generation/", "/admin/imagegen/imagefile/"
 OURS = (
     ".gal-tabs a, .gal-field label, .gal-error, .gal-prompt, .gal-status, .gal-side, .gal-facts dt,"
-    " .gal-facts dd, .gal-nothing, .gal-more summary, .easel-small, .easel-link, .easel-note, .easel-button, .easel-panel h2"
+    " .gal-facts dd, .gal-nothing, .gal-more summary, .easel-small, .easel-link, .easel-note, .easel-button,"
+    " .easel-panel h2"
 )
 
 

@@ -22,6 +22,11 @@ BAD = {
     "a bad log level": ({"EASEL_LOG_LEVEL": "LOUD"}, "EASEL_LOG_LEVEL must be"),
     "a file that is not there": ({"SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY_FILE names /nowhere"),
     "a proxy without an address": ({"EASEL_TRUSTED_PROXIES": "nginx"}, "EASEL_TRUSTED_PROXIES must list"),
+    "a name that may read metrics": (
+        {"EASEL_METRICS_ALLOWED": "prometheus"},
+        "EASEL_METRICS_ALLOWED must list",
+    ),
+    "a short token for metrics": ({"EASEL_METRICS_TOKEN": "x" * 15}, "EASEL_METRICS_TOKEN is too short"),
     "another storage": ({"EASEL_STORAGE": "ftp://host/x"}, "EASEL_STORAGE must be file:///path"),
     "a key in the storage": ({"EASEL_STORAGE": "s3://k:secret@bucket"}, "EASEL_STORAGE takes no credentials"),
     "no path for nginx": (
@@ -130,7 +135,7 @@ def test_postgres_has_a_pool_and_keeps_no_connection(tmp_path):
     url = "postgres://u:secret@db.example:5433/easel"
     found = settings_with(tmp_path, DATABASE_URL=url, EASEL_DATABASE_POOL="7")["DATABASE"]
     assert (found["ENGINE"], found["HOST"], found["PORT"]) == (
-        *("django.db.backends.postgresql", "db.example", "5433"),
+        *("imagegen.postgresql", "db.example", "5433"),
     )
     assert found["CONN_MAX_AGE"] == "0"
     assert "'max_size': 7" in found["OPTIONS"]

@@ -105,6 +105,25 @@ class TestFolder:
             folder.save("a/b.png", Full(b"halfhalf"))
         assert names_in(folder) == [] and os.listdir(folder.path(PARTIAL)) == []
 
+    def test_the_disk_is_waited_for_once_and_with_the_name(
+        self, folder: FolderStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        forced = []
+        monkeypatch.setattr(os, "fsync", lambda number: forced.append(os.fstat(number).st_nlink))
+        name = folder.save("a/b.png", ContentFile(b"data"))
+        assert forced == [1] and folder.exists(name)
+
+    def test_what_does_not_reach_the_disk_has_no_name(
+        self, folder: FolderStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(number: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            folder.save("a/b.png", ContentFile(b"data"))
+        assert names_in(folder) == [] and os.listdir(folder.path(PARTIAL)) == []
+
     def test_nothing_is_written_over(self, folder: FolderStorage) -> None:
         names = [folder.save("a.png", ContentFile(text)) for text in (b"1", b"2")]
         assert names[0] == "a.png" != names[1]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from imagegen.engines.openai.dialects import XAI
 from imagegen.engines.sizes import OWN_SIZE, AnySize, AspectRatios, ListedSizes, Sizes
@@ -192,6 +193,7 @@ IMAGE_IDS = ("gpt-image-*", "chatgpt-image-*", "dall-e-*", "grok-imagine-image*"
 """Ids that name an image model where a server's list does not say so."""
 
 
+@lru_cache(maxsize=256)
 def family(model: str) -> Family:
     """The family of a model id; a provider's prefix, as in `xai/grok-imagine-image`, is ignored."""
     id = _bare(model)

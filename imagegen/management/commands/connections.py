@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from imagegen.access.journal import ADDITION, CHANGE, DELETION, record_from_shell
 from imagegen.engines import ENGINES
 from imagegen.engines.errors import EngineError
 from imagegen.models import EngineConnection, ImageSettings
@@ -32,6 +34,7 @@ FIELDS = {
     "concurrency": "concurrency",
     "price": "price",
 }
+UNTOLD = {"id", "created_at", "updated_at", "failures", "rests_until"}
 JSON_FILES = ("workflow", "workflow_nodes", "edit_workflow", "edit_workflow_nodes")
 
 
@@ -72,6 +75,7 @@ class Command(BaseCommand):
 
     def _save(self, connection: EngineConnection, options: dict[str, Any]) -> None:
         """All or nothing: a mistake anywhere changes nothing."""
+        before, flag = _values(connection), CHANGE if connection.pk else ADDITION
         for option, field in FIELDS.items():
             if options[option] is not None:
                 setattr(connection, field, options[option])
@@ -95,7 +99,9 @@ class Command(BaseCommand):
             raise CommandError(_sentence(error)) from None
         with transaction.atomic():
             connection.save()
-            _select(connection, options["use_for"])
+            changes = [*_changes(before, _values(connection)), *_select(connection, options["use_for"])]
+            told = f"{'; '.join(changes) or 'saved without a change'}."
+            record_from_shell(things=[connection], flag=flag, message=told)
 
     def _list(self, *, as_json: bool, **_: Any) -> None:
         current = ImageSettings.objects.current()
@@ -117,8 +123,11 @@ class Command(BaseCommand):
             raise CommandError(f"{name}: {error.message} {error.detail}".strip()) from None
         self.stdout.write(f"{name}: {found}")
 
+    @transaction.atomic
     def _remove(self, *, name: str, **_: Any) -> None:
-        _find(name).delete()
+        connection = _find(name)
+        record_from_shell(things=[connection], flag=DELETION, message="removed.")
+        connection.delete()
         self.stdout.write(f"Removed {name}.")
 
 
@@ -196,9 +205,38 @@ def _set_parameter(connection: EngineConnection, pair: str) -> None:
         connection.parameters[name] = text
 
 
-def _select(connection: EngineConnection, use_for: str | None) -> None:
+def _values(connection: EngineConnection) -> dict[str, Any]:
+    """What a change can be told from."""
+    return {
+        field.name: getattr(connection, field.name)
+        for field in connection._meta.fields
+        if field.name not in UNTOLD
+    } | {"parameters": {**connection.parameters}}
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    """Phrases. Of what may be long, or secret, only that it changed."""
+    for name, value in after.items():
+        if value == before[name]:
+            continue
+        if name == "encrypted_key":
+            yield "the key: another was entered" if value else "the key: it was removed"
+        elif name in ("parameters", *JSON_FILES):
+            yield f"the {name.replace('_', ' ')}"
+        else:
+            yield f"{name.replace('_', ' ')} from {_shown(before[name])} to {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "nothing" if value in ("", None, []) else str(value)
+
+
+def _select(connection: EngineConnection, use_for: str | None) -> list[str]:
+    """What it is used for now, as phrases."""
     if use_for is None:
-        return
+        return []
     operations = [operation.strip() for operation in use_for.split(",") if operation.strip()]
     unknown = [operation for operation in operations if operation not in OPERATIONS]
     if unknown:
@@ -207,6 +245,10 @@ def _select(connection: EngineConnection, use_for: str | None) -> None:
     for operation in operations:
         setattr(current, f"{operation}_connection", connection)
     current.save()
+    used = [f"{operation} connection to {connection}" for operation in operations]
+    if used:
+        record_from_shell(things=[current], flag=CHANGE, message=f"{'; '.join(used)}.")
+    return [f"used for {operation}" for operation in operations]
 
 
 def _describe(connection: EngineConnection, current: ImageSettings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from imagegen.access.journal import ADDITION, CHANGE, record_from_shell
 from imagegen.access.permissions import IMAGE_GENERATION
 
 APP, _, CODENAME = IMAGE_GENERATION.partition(".")
@@ -36,22 +37,32 @@ class Command(BaseCommand):
         found = _find_group(group, create=create)
         users = _find_users(user)
         permission = Permission.objects.get(content_type__app_label=APP, codename=CODENAME)
+        group_told, user_told = "", "taken out of" if revoke else "put into"
         if not revoke:
+            group_told = f"given {permission.name!r}"
             found.permissions.add(permission)
             found.user_set.add(*users)
             self.stdout.write(f"Members of {group} may make pictures.")
         elif not users:
+            group_told = f"lost {permission.name!r}"
             found.permissions.remove(permission)
             self.stdout.write(f"Members of {group} may no longer make pictures by being in it.")
         else:
             found.user_set.remove(*users)
+        if group_told:
+            record_from_shell(things=[found], flag=CHANGE, message=f"{group_told}.")
+        if users:
+            record_from_shell(things=users, flag=CHANGE, message=f"{user_told} the group {group}.")
         for one in users:
             self.stdout.write(f"{one.username} is {'no longer' if revoke else 'now'} in {group}.")
 
 
 def _find_group(name: str, *, create: bool = False) -> Group:
     if create:
-        return Group.objects.get_or_create(name=name)[0]
+        found, is_new = Group.objects.get_or_create(name=name)
+        if is_new:
+            record_from_shell(things=[found], flag=ADDITION, message="created.")
+        return found
     group = Group.objects.filter(name=name).first()
     if group is None:
         known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True)) or "none"

@@ -9,7 +9,9 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
+from imagegen.access.journal import CHANGE, record_from_shell
 from imagegen.models import GroupQuota
 from imagegen.models.quota import DIMENSIONS
 
@@ -65,6 +67,7 @@ class Command(BaseCommand):
             raise CommandError(f"Name at least one of {', '.join(map(_option, DIMENSIONS))}.")
         found = _find(group)
         quota = GroupQuota.objects.filter(group=found).first() or GroupQuota(group=found)
+        before = {name: getattr(quota, name) for name in named}
         for name, limit in named.items():
             setattr(quota, name, None if limit == "none" else limit)
         try:
@@ -72,11 +75,21 @@ class Command(BaseCommand):
         except ValidationError as error:
             wrong = (f"{_option(name)}: {' '.join(told)}" for name, told in error.message_dict.items())
             raise CommandError(" ".join(wrong)) from None
-        quota.save()
+        changes = (
+            f"{name.replace('_', ' ')} from {_shown(limit)} to {_shown(getattr(quota, name))}"
+            for name, limit in before.items()
+        )
+        with transaction.atomic():
+            quota.save()
+            record_from_shell(things=[found], flag=CHANGE, message=f"the quota: {', '.join(changes)}.")
         self.stdout.write(f"{group}: {quota}")
 
+    @transaction.atomic
     def _remove(self, *, group: str, **_: Any) -> None:
-        deleted, _by_model = GroupQuota.objects.filter(group=_find(group)).delete()
+        found = _find(group)
+        deleted, _by_model = GroupQuota.objects.filter(group=found).delete()
+        if deleted:
+            record_from_shell(things=[found], flag=CHANGE, message="the quota: it was removed.")
         self.stdout.write(f"Removed the quota of {group}." if deleted else f"{group} has no quota.")
 
 

@@ -22,9 +22,9 @@ STEPS = [
     Break("imagegen.pictures.prepare", "before"),
     Break("imagegen.pictures.prepare", "after"),
     Break("imagegen.storage.store", "before"),
-    Break("django.core.files.storage.FileSystemStorage._save", "after"),
-    Break("imagegen.folder_storage._force_to_disk", "after"),
+    Break("imagegen.folder_storage._write", "after"),
     Break("imagegen.folder_storage.FolderStorage._publish", "after"),
+    Break("imagegen.folder_storage._force_to_disk", "after"),
     Break("imagegen.storage.store", "after"),
     Break("imagegen.pictures.prepare", "after", 2),
     Break("imagegen.folder_storage.FolderStorage._publish", "after", 2),
@@ -35,8 +35,8 @@ STEPS = [
     Break("imagegen.models.Generation.close", "before"),
     Break("imagegen.models.Generation.close", "after"),
     Break("imagegen.generation._record", "after"),
-    Break("imagegen.engines.base.Spool.clear", "before"),
-    Break("imagegen.engines.base.Spool.clear", "after"),
+    Break("imagegen.engines.base.Spool.clear_named", "before"),
+    Break("imagegen.engines.base.Spool.clear_named", "after"),
     Break("imagegen.generation._carry_out", "after"),
     Break("django.core.handlers.base.BaseHandler.get_response", "after"),
 ]
@@ -45,8 +45,8 @@ RECONCILE_STEPS = [
     Break("imagegen.management.commands.reconcile_files.close_overdue", "after"),
     Break("imagegen.engines.openai.engine.OpenAI.parse", "after"),
     Break("imagegen.storage.store", "before"),
-    Break("imagegen.folder_storage._force_to_disk", "after"),
     Break("imagegen.folder_storage.FolderStorage._publish", "after"),
+    Break("imagegen.folder_storage._force_to_disk", "after"),
     Break("imagegen.storage.store", "after"),
     Break("imagegen.storage.store", "after", 2),
     Break(f"{LIFECYCLE}.stories.record_found", "before"),
@@ -197,7 +197,7 @@ def test_part_of_the_bytes_then_the_answer(lab: Lab) -> None:
 
 def test_a_deleted_picture_does_not_come_back(lab: Lab) -> None:
     """Rows are gone, bytes and answer are not: a crash in both places."""
-    crash(lab, Break("imagegen.engines.base.Spool.clear", "before"))
+    crash(lab, Break("imagegen.engines.base.Spool.clear_named", "before"))
     lab.value("delete", model="imagegen.ImageFile", where={})
     lab.value("reconcile")
     state = lab.value("state")

@@ -132,7 +132,7 @@ class TestKilled:
     def test_killed_half_way(self, lab: Lab, kind: str, tmp_path: Path, seaweed: SeaweedFS) -> None:
         there = f"file://{tmp_path}/there" if kind == "folder" else seaweed.new_place()
         writes = (
-            "django.core.files.storage.FileSystemStorage._save"
+            "imagegen.folder_storage.FolderStorage._save"
             if kind == "folder"
             else "imagegen.s3_storage.BucketStorage._save"
         )
