@@ -47,5 +47,9 @@ class OtherBody(ImageServiceError):
     """This idempotency key came with another body before."""
 
 
+class Interrupted(ImageServiceError):
+    """The process that made the first request's pictures died. They may have been charged."""
+
+
 class NotStored(ImageServiceError):
     """The engine delivered, but our storage or database did not take it. The answer is kept."""
