@@ -58,6 +58,10 @@ def read_starter(page: Page) -> None:
     page.wait_for_selector(".easel-note")
 
 
+def hover_chart(page: Page) -> None:
+    page.locator(".dash-column").nth(30).hover()
+
+
 def settle(page: Page) -> None:
     page.wait_for_selector(".opblock-summary")
 
@@ -89,6 +93,7 @@ SHOTS = {
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
     "admin-workflow": Shot(f"{CONNECTIONS}2/workflow/generate/", read_starter, (0, 1400)),
     "account-keys": Shot("/account/keys", make_key),
+    "admin-dashboard": Shot("/admin/imagegen/usage/?range=7d", hover_chart),
     "admin-group": Shot("/admin/auth/group/1/change/"),
     "admin-try": Shot(f"{CONNECTIONS}1/change/", try_illustrator),
 }
@@ -117,6 +122,7 @@ def easel() -> Iterator[LiveEasel]:
             *add, "litellm", "--engine", "openai", *litellm, "--api-key-env", "KEY", KEY="sk-of-nobody-0123"
         )
         server.manage(*add, "google", "--engine", "gemini", "--model", "gemini-3.1-flash-image", "--disable")
+        server.manage("shell", "-c", "from docs.made_up import fill; fill()")
         server.manage("grant", "Image creators", "--create", "--user", "admin")
         server.manage(
             "quotas", "set", "Image creators", "--pictures-per-day", "20", "--money-per-month", "50"

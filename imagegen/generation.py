@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 from opentelemetry import trace
 
@@ -267,7 +267,7 @@ def _closed_whatever_happens(generation: Generation, patience: Patience) -> Iter
             cost=error.cost,
         )
         raise
-    except (OSError, DatabaseError) as error:
+    except (OSError, Error) as error:
         logger.exception("pictures not stored; the answers are kept", generation=str(generation.pk))
         told = "The pictures were made but could not be stored. An administrator may be able to recover them."
         reason = type(error.__cause__ or error).__name__
@@ -336,7 +336,7 @@ def _close_failed(
     )
     try:
         patience.outlast(close)
-    except DatabaseError:
+    except Error:
         logger.exception("generation not closed", generation=str(generation.pk), code=code)
 
 

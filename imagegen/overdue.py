@@ -10,7 +10,7 @@ import random
 import threading
 
 import structlog
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import Error, connection, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -84,7 +84,7 @@ def look() -> None:
     """Close what is overdue. Where the database is away, the next look will do."""
     try:
         closed = close_overdue()
-    except DatabaseError as error:
+    except Error as error:
         logger.warning("overdue generations not looked for", error=type(error).__name__)
     else:
         if closed:

@@ -1,7 +1,5 @@
 import resource
 import signal
-import socket
-import struct
 from types import SimpleNamespace
 
 import pytest
@@ -42,18 +40,6 @@ def test_a_limit_that_is_high_already_stays(limits):
     asked = limits(8192, 8192)
     gunicorn.on_starting(None)
     assert asked == []
-
-
-def test_accepted_sockets_give_up_on_silent_clients(monkeypatch):
-    monkeypatch.setenv("EASEL_SOCKET_TIMEOUT", "1")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        gunicorn.when_ready(SimpleNamespace(LISTENERS=[SimpleNamespace(sock=listener)]))
-        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                assert struct.unpack("ll", accepted.getsockopt(socket.SOL_SOCKET, option, 16)) == (1, 0)
-            accepted.setblocking(True)
-            with pytest.raises(BlockingIOError):
-                accepted.recv(1)
 
 
 @pytest.fixture
