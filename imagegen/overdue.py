@@ -6,8 +6,8 @@ there is a timer or not.
 
 from __future__ import annotations
 
-import random
 import threading
+from random import SystemRandom
 
 import structlog
 from django.db import Error, connection, connections, transaction
@@ -66,11 +66,12 @@ class Watch(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        pause = random.uniform(0, SOON)  # noqa: S311 - nobody is to guess anything
+        moment = SystemRandom()
+        pause = moment.uniform(0, SOON)
         try:
             while not self._stopped.wait(pause):
                 look()
-                pause = random.uniform(0.75, 1.25) * PERIOD  # noqa: S311
+                pause = moment.uniform(0.75, 1.25) * PERIOD
         finally:
             connections.close_all()
 
