@@ -39,6 +39,10 @@ class TooBusy(ImageServiceError):
     """Too much is waiting already, or this process is stopping."""
 
 
+class NoSpace(ImageServiceError):
+    """The disk has no room for what the engine would be paid for."""
+
+
 class StillRunning(ImageServiceError):
     """The first request with this idempotency key has no answer yet."""
 

@@ -21,7 +21,7 @@ from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 from opentelemetry import trace
 
-from imagegen import metrics, quotas, routing
+from imagegen import metrics, quotas, routing, space
 from imagegen.calls import Delivery, Plan, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
@@ -82,6 +82,7 @@ def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None)
         earlier = _earlier(order)
         if earlier is not None:
             return _replay(earlier, order)
+        space.check()
         if order.n > current.max_pictures:
             raise InvalidRequest("n", f"Must be at most {current.max_pictures}.")
         if order.connection is not None:
