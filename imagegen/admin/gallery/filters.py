@@ -20,10 +20,11 @@ from django.http import HttpRequest
 from imagegen.admin.gallery.pages import Place, Question
 from imagegen.engines import ENGINES
 from imagegen.engines.errors import CODES
-from imagegen.generation import CUT_OFF, INTERNAL_ERROR, NOT_STORED
+from imagegen.generation import INTERNAL_ERROR, NOT_STORED
 from imagegen.models import EngineConnection, Generation, ImageFile
 from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.generation import QUOTA_EXCEEDED
+from imagegen.overdue import CUT_OFF
 
 SHORTEST_INDEXED = 3
 """Letters in a row without which the index of prompts leads nowhere."""
