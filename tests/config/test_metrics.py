@@ -21,8 +21,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from config import gauges, metrics, metrics_files
 from config.urls import urlpatterns
 from imagegen import metrics as counted
-from imagegen.generation import close_overdue
 from imagegen.models import EngineConnection, Generation
+from imagegen.overdue import close_overdue
 from tests.scraping import Scrape
 
 pytestmark = pytest.mark.django_db

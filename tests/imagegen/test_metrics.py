@@ -122,6 +122,12 @@ def test_a_full_queue(api: Client, server: LiteLLM, settings: Any, since: Change
     assert since("easel_busy_refusals_total") == 1
 
 
+def test_a_full_disk(api: Client, server: LiteLLM, settings: Any, since: Change) -> None:
+    settings.EASEL_MIN_FREE_MB = 10**12
+    assert ask(api) == 503
+    assert since("easel_busy_refusals_total", reason="no_space") == since("easel_busy_refusals_total") == 1
+
+
 def test_a_rate(api: Client, settings: Any, since: Change) -> None:
     settings.EASEL_RATE_USER = 1
     answers = [api.get("/api/images/models").status_code for _ in range(3)]
