@@ -96,7 +96,12 @@ GROUPS: dict[str, list[Variable]] = {
                  "Generations that may wait at once, over all workers; one more gets 503."),
         Variable("EASEL_GRACEFUL_TIMEOUT", int, 120, "Seconds that a stop lets running requests finish in."),
         Variable("EASEL_SOCKET_TIMEOUT", int, 60,
-                 "Seconds after which a client that neither sends nor reads is dropped."),
+                 "Seconds after which a client that neither sends nor reads is dropped.", least=1),
+        Variable("EASEL_CLIENT_PACE", int, 4096,
+                 "Bytes a second that a client sends and reads at least; a slower one is dropped after "
+                 "`EASEL_SOCKET_TIMEOUT` of it.", least=1),
+        Variable("EASEL_REQUEST_TIMEOUT", int, 600,
+                 "Seconds in which a request has come whole, its body included, at whatever pace.", least=1),
     ],
     "Limits": [
         Variable("EASEL_RATE_USER", int, 10, "Requests a second that one user may make. 0: no limit."),
@@ -105,6 +110,9 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("EASEL_LOGIN_PAUSE", int, 300, "Seconds of that pause."),
         Variable("EASEL_ACCESS_TOKEN_MINUTES", int, 30, "Life of an access token."),
         Variable("EASEL_REFRESH_TOKEN_DAYS", int, 14, "Life of a refresh token."),
+        Variable("EASEL_MIN_FREE_MB", int, 200,
+                 "Megabytes that must be free on the disk, else new generations get 503 before an engine is "
+                 "asked. 0: no limit."),
         Variable("EASEL_PORTRAIT_DAYS", int, 7, "Days after which a portrait's link is gone."),
     ],
     "Watching": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -9,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.response import Response
 
-from imagegen.access.errors import INTERNAL, Problem, describe, render
+from imagegen.access.errors import DATABASE_AWAY, INTERNAL, Problem, describe, render
 from portraits.errors import render as render_for_portraits
 from portraits.errors import translate as translate_for_portraits
 
@@ -29,6 +30,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exception()
+    if isinstance(error, Exception) and describe(error) is DATABASE_AWAY:
+        return _answer(request, DATABASE_AWAY) or _database_away()
     return _answer(request, INTERNAL) or defaults.server_error(request)
 
 
@@ -36,6 +40,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     from django.views.csrf import csrf_failure as page
 
     return _answer(request, describe(PermissionDenied())) or page(request, reason)
+
+
+def _database_away() -> HttpResponse:
+    page = defaults.ERROR_PAGE_TEMPLATE % {"title": "Service Unavailable", "details": DATABASE_AWAY.detail}
+    return HttpResponse(page, status=DATABASE_AWAY.status, headers=DATABASE_AWAY.headers)
 
 
 def _answer(request: HttpRequest, problem: Problem) -> HttpResponse | None:

@@ -8,17 +8,17 @@ import os
 import resource
 import shutil
 import signal
-import socket
-import struct
 import sys
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers import gthread
 
 from config import environment
+from config.pace import Limits, PacedSocket
 
 environment.load_dotenv()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -46,8 +46,20 @@ waiting = RawArray("i", 1024)
 """How many generations wait in which worker, in memory that all of them share."""
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gthread, and a better end: what runs is finished, and nothing else delays it."""
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0
+"""Who connects and says nothing is watched together with all others, and not by a thread for five seconds."""
+
+
+class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gthread with paced clients and a better end: what runs is finished, and nothing else delays it."""
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Every request of a connection has its time anew."""
+        if isinstance(conn.sock, PacedSocket):
+            conn.sock.begin()
+        else:
+            conn.sock = PacedSocket.adopt(conn.sock, pace)
+        super().enqueue_req(conn)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """New generations get 503 from here on."""
@@ -87,7 +99,12 @@ backlog = 2048
 timeout = 120
 graceful_timeout = environment.read("EASEL_GRACEFUL_TIMEOUT")
 keepalive = 5
-sendfile = False  # Python's waits for ever for a client that does not read, whatever the socket says
+pace = Limits(
+    seconds=environment.read("EASEL_SOCKET_TIMEOUT"),
+    pace=environment.read("EASEL_CLIENT_PACE"),
+    total=environment.read("EASEL_REQUEST_TIMEOUT"),
+)
+sendfile = False  # it would go past the pace that clients must keep
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn's heartbeat only
 forwarded_allow_ips = ",".join(environment.read("EASEL_TRUSTED_PROXIES"))
@@ -122,15 +139,6 @@ def _lay_out_metrics() -> None:
         os.environ[METRICS_DIR] = str(folder)
 
 
-def when_ready(server: Any) -> None:
-    """Accepted sockets inherit these: a half-sent request or a client that stops reading frees its
-    thread after a while."""
-    wait = struct.pack("ll", environment.read("EASEL_SOCKET_TIMEOUT"), 0)
-    for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
-
-
 def pre_fork(server: Any, worker: Any) -> None:
     """A place of its own in `waiting`. After a reload, the old workers keep theirs until they are gone."""
     taken = {other.place for other in server.WORKERS.values()}
@@ -153,6 +161,16 @@ def post_worker_init(worker: Any) -> None:
     room.share(waiting, worker.place)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no need to look through it for garbage ever again
+    if apps.ready:  # it is Easel that is served
+        from imagegen.overdue import Watch
+
+        worker.watch = Watch()
+        worker.watch.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    if watch := getattr(worker, "watch", None):
+        watch.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:

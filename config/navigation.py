@@ -56,6 +56,8 @@ PEOPLE = {
         _entry("Users", "person", "auth_user_changelist", "auth.view_user", "auth.change_user"),
         _entry("Groups", "group", "auth_group_changelist", "auth.view_group", "auth.change_group"),
         _entry("API keys", "key", "access_apikey_changelist", "access.view_apikey", "access.delete_apikey"),
+        _entry("Wrong passwords", "lock_clock", "axes_accessattempt_changelist", "axes.view_accessattempt"),
+        _entry("Changes", "manage_history", "admin_logentry_changelist", "admin.view_logentry"),
     ],
 }
 DASHBOARD = {

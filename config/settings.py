@@ -151,16 +151,19 @@ TEMPLATES: list[dict[str, Any]] = [
 def _database() -> dict[str, Any]:
     url = read("DATABASE_URL")
     if re.match("postgres(ql)?://", url):
+        from imagegen.postgresql import watched
+
         config = _parsed(url)
         options = {
             "application_name": "easel",
-            "connect_timeout": 5,
+            "connect_timeout": watched.CONNECTS_WITHIN,
             "tcp_user_timeout": 30_000,  # milliseconds; else a host that is gone goes unnoticed
             **config.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": max(read("EASEL_DATABASE_POOL"), 1), "timeout": 30},
+            "pool": watched.pool(connections=max(read("EASEL_DATABASE_POOL"), 1)),
         }
         # A pooled connection is tried before it is used: one that a restart of the server cut is replaced.
-        return {**config, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+        engine = "imagegen.postgresql"
+        return {**config, "ENGINE": engine, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
     if url and not url.startswith("sqlite:///"):
         raise ImproperlyConfigured(_DATABASE_URL)
     options = {
@@ -238,6 +241,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # imagegen/admin/pauses.py shows less, and not what was sent
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on does not prolong the pause
 
 SIMPLE_JWT = {
@@ -263,6 +268,7 @@ EASEL_MAX_BODY_BYTES = 70 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # forms of the admin; the API has a limit of its own
 EASEL_MAX_WAITING: int = read("EASEL_MAX_WAITING")
 EASEL_THREADS: int = read("EASEL_THREADS")
+EASEL_MIN_FREE_MB: int = read("EASEL_MIN_FREE_MB")
 EASEL_PORTRAIT_DAYS: int = read("EASEL_PORTRAIT_DAYS")
 
 SPECTACULAR_SETTINGS = {

@@ -13,32 +13,42 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F
+from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 from opentelemetry import trace
 
-from imagegen import metrics, prepared, quotas, routing
+from imagegen import metrics, prepared, quotas, routing, space
 from imagegen.calls import Delivery, Plan, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
 from imagegen.engines.sizes import Size
-from imagegen.errors import Disabled, InvalidRequest, NotStored, OtherBody, QuotaExceeded, StillRunning
-from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota, UsagePeriod
+from imagegen.errors import (
+    Disabled,
+    Interrupted,
+    InvalidRequest,
+    NotStored,
+    OtherBody,
+    QuotaExceeded,
+    StillRunning,
+)
+from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota
 from imagegen.models.generation import QUOTA_EXCEEDED
 from imagegen.models.quota import NO_QUOTA
 from imagegen.models.settings import AUTO, parse_size
 from imagegen.orders import Made, Order
+from imagegen.outlasting import Patience
+from imagegen.overdue import CUT_OFF, close_overdue
 from imagegen.tracing import current_trace_id
 from imagegen.waiting import room
 
 if TYPE_CHECKING:
     from imagegen.sources import Sources
 
-__all__ = ["Made", "Order", "close_overdue", "generate"]
+__all__ = ["Made", "Order", "generate"]
 
 logger = structlog.stdlib.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -46,7 +56,8 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF, NOT_STORED, INTERNAL_ERROR = "interrupted", "not_stored", "internal_error"
+NOT_STORED, INTERNAL_ERROR = "not_stored", "internal_error"
+_OWN_FAULTS = {NOT_STORED: NotStored, CUT_OFF: Interrupted}
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
@@ -71,6 +82,7 @@ def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None)
         earlier = _earlier(order)
         if earlier is not None:
             return _replay(earlier, order)
+        space.check()
         if order.n > current.max_pictures:
             raise InvalidRequest("n", f"Must be at most {current.max_pictures}.")
         if order.connection is not None:
@@ -214,11 +226,12 @@ def _write_down(order: Order, plans: list[Plan], **fields: Any) -> Generation:
 
 
 def _carry_out(generation: Generation, plans: list[Plan], order: Order) -> Made:
-    with _closed_whatever_happens(generation):
+    patience = Patience(generation.deadline_at)
+    with _closed_whatever_happens(generation, patience):
         delivery = deliver(generation, plans, order)
         generation.path = delivery.path
         if delivery.files:
-            _record(generation, delivery)
+            patience.outlast(lambda: _record(generation, delivery))
         for spool in delivery.spools:
             spool.clear_named()
         if not delivery.files:
@@ -243,13 +256,14 @@ def _told(delivery: Delivery) -> EngineError:
 
 
 @contextmanager
-def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
+def _closed_whatever_happens(generation: Generation, patience: Patience) -> Iterator[None]:
     """Write down how a generation failed. An answer that could not be stored stays on disk."""
     try:
         yield
     except EngineError as error:
         _close_failed(
             generation,
+            patience,
             error.code,
             error.message,
             error.detail,
@@ -257,15 +271,15 @@ def _closed_whatever_happens(generation: Generation) -> Iterator[None]:
             cost=error.cost,
         )
         raise
-    except (OSError, DatabaseError) as error:
+    except (OSError, Error) as error:
         logger.exception("pictures not stored; the answers are kept", generation=str(generation.pk))
         told = "The pictures were made but could not be stored. An administrator may be able to recover them."
         reason = type(error.__cause__ or error).__name__
-        _close_failed(generation, NOT_STORED, told, reason, may_have_charged=True)
+        _close_failed(generation, patience, NOT_STORED, told, reason, may_have_charged=True)
         raise NotStored(told) from error
     except BaseException as error:
         told = "Something went wrong on our side."
-        _close_failed(generation, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
+        _close_failed(generation, patience, INTERNAL_ERROR, told, type(error).__name__, may_have_charged=True)
         raise
 
 
@@ -293,14 +307,17 @@ def _record(generation: Generation, delivery: Delivery) -> None:
             may_have_charged=delivery.may_have_charged,
             cost=delivery.cost,
         )
-        if not closed:
+        if closed:
+            prepared.insert(delivery.files)
+        elif not ImageFile.objects.filter(pk=delivery.files[0].pk).exists():
             raise TooLate
-        prepared.insert(delivery.files)
+        # else an earlier try was committed, and the database went away before it could say so
     _count(generation, generation.status, pictures=len(delivery.files))
 
 
 def _close_failed(
     generation: Generation,
+    patience: Patience,
     code: str,
     message: str,
     detail: str,
@@ -308,20 +325,22 @@ def _close_failed(
     may_have_charged: bool,
     cost: float | None = None,
 ) -> None:
-    """Close the row; where the database is away, its deadline closes it later."""
+    """Close the row; where the database stays away, its deadline closes it later."""
     _count(generation, code)
+    close = partial(
+        generation.close,
+        Status.FAILED,
+        pictures_failed=generation.pictures_asked,
+        error_code=code,
+        error_message=message,
+        error_detail=detail,
+        may_have_charged=may_have_charged,
+        cost=None if cost is None else Decimal(str(cost)),
+        path=generation.path,
+    )
     try:
-        generation.close(
-            Status.FAILED,
-            pictures_failed=generation.pictures_asked,
-            error_code=code,
-            error_message=message,
-            error_detail=detail,
-            may_have_charged=may_have_charged,
-            cost=None if cost is None else Decimal(str(cost)),
-            path=generation.path,
-        )
-    except DatabaseError:
+        patience.outlast(close)
+    except Error:
         logger.exception("generation not closed", generation=str(generation.pk), code=code)
 
 
@@ -329,24 +348,6 @@ def _count(generation: Generation, outcome: str, *, pictures: int = 0) -> None:
     labels = generation.connection_name, generation.engine, generation.operation
     metrics.generations(*labels, outcome).inc()
     metrics.pictures(*labels).inc(pictures)
-
-
-def close_overdue() -> int:
-    """Close what a crash left running past its deadline; return how many. Safe from any machine."""
-    overdue = Generation.objects.overdue()
-    with transaction.atomic():
-        begun = list(overdue.order_by().values_list("created_at", flat=True))
-        closed = overdue.update(
-            status=Status.FAILED,
-            pictures_failed=F("pictures_asked"),
-            error_code=CUT_OFF,
-            error_message="The service was interrupted while the picture was being made.",
-            may_have_charged=True,
-            finished_at=timezone.now(),
-        )
-        UsagePeriod.objects.mark_stale(begun)
-    metrics.closed_overdue.inc(closed)
-    return closed
 
 
 def _earlier(order: Order) -> Generation | None:
@@ -370,8 +371,8 @@ def _replay(earlier: Generation, order: Order) -> Made:
         raise StillRunning(
             "The first request with this Idempotency-Key is still running.", retry_after=min(max(wait, 1), 5)
         )
-    if earlier.status == Status.FAILED and earlier.error_code == NOT_STORED:
-        raise NotStored(earlier.error_message)
     if earlier.status == Status.FAILED:
+        if own := _OWN_FAULTS.get(earlier.error_code):
+            raise own(earlier.error_message)
         raise error_for_code(earlier.error_code, earlier.error_message)
     return Made(earlier, list(ImageFile.objects.alive().filter(generation=earlier).order_by("position")))

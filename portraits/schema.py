@@ -69,7 +69,7 @@ _MEANING = {
     422: "The Idempotency-Key was used with another body.",
     429: "Too many requests, or a used-up quota; see Retry-After.",
     500: "The engine failed, timed out, or refused the prompt; or a fault of ours. `error` says which.",
-    503: "Too much is waiting already; see Retry-After.",
+    503: "Too much is waiting already, or something we need is away; see Retry-After.",
 }
 _SAID = {
     **SAID,

@@ -17,7 +17,7 @@ from imagegen.access import tokens
 from imagegen.models import EngineConnection, ImageSettings
 from tests import packets
 from tests.seaweed import SeaweedFS
-from tests.services import NotInstalled, Redis
+from tests.services import NotInstalled, PostgreSQL, Redis
 
 # A busy machine must not fail a test.
 hypothesis_settings.register_profile("easel", deadline=None)
@@ -152,6 +152,16 @@ def redis() -> Iterator[Redis]:
     """A real Redis, started when the first test asks for it."""
     try:
         with Redis() as server:
+            yield server
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """One that a test may stop, whatever the other tests run on."""
+    try:
+        with PostgreSQL() as server:
             yield server
     except NotInstalled as missing:
         pytest.skip(str(missing))

@@ -5,6 +5,7 @@ as described. No 5xx, no undocumented status or content type, no body or header 
 import hypothesis
 import pytest
 import schemathesis
+from django.db import connection
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
@@ -40,6 +41,12 @@ few = hypothesis.settings(
 @pytest.fixture(autouse=True)
 def _host_of_schemathesis(settings):
     settings.ALLOWED_HOSTS = ["localhost"]
+
+
+@pytest.fixture(autouse=True)
+def _one_connection_for_the_test(monkeypatch):
+    """A request's end would close PostgreSQL's, and with it the transaction that the test is in."""
+    monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -64,6 +65,12 @@ INTERNAL = Problem(
     "internal_error",
     unexpected=True,
 )
+DATABASE_AWAY = Problem(
+    status.HTTP_503_SERVICE_UNAVAILABLE,
+    "The database does not answer at the moment. Please try again shortly.",
+    "unavailable",
+    retry_after=5,
+)
 
 Describe = Callable[[Exception], Problem]
 Render = Callable[[Problem], Response]
@@ -104,6 +111,8 @@ def describe(exc: Exception) -> Problem:
             return describe(BodyTooLarge())
         case SuspiciousOperation() | BadRequest() | UnreadablePostError():
             return Problem(status.HTTP_400_BAD_REQUEST, "The request could not be read.", "bad_request")
+        case OperationalError() | InterfaceError():
+            return DATABASE_AWAY
     return INTERNAL
 
 
@@ -123,6 +132,8 @@ def make_handler(describe: Describe = describe, render: Render = render) -> Exce
         problem = describe(exc)
         if problem.unexpected:
             _report(exc, context)
+        elif problem.code == DATABASE_AWAY.code:
+            logger.error("database_away", error=str(exc))
         return render(problem)
 
     return handle

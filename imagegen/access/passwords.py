@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
@@ -9,7 +10,7 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
 from django.db.models import Max, QuerySet, Sum
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
 
@@ -31,13 +32,21 @@ def check_password(request: HttpRequest, *, username: str, password: str) -> Any
     username = get_user_model().normalize_username(username)
     if not AxesProxyHandler.is_allowed(request, {"username": username}):
         raise TooManyRequests(_pause_left(request, username), "Too many wrong passwords.")
-    user = authenticate(request, username=username, password=password)
+    asking = _without_forms(request)
+    user = authenticate(asking, username=username, password=password)
     if user is None:
-        request.axes_locked_out = False  # type: ignore[attr-defined]  # this answer is not AxesMiddleware's
-        if wait := getattr(request, "login_wait", 0):
+        if wait := getattr(asking, "login_wait", 0):
             raise TooManyRequests(wait, "Too many logins from this address.")
         raise AuthenticationFailed("The username or password is wrong.", code="wrong_credentials")
     return user
+
+
+def _without_forms(request: HttpRequest) -> HttpRequest:
+    """Axes writes down all fields of a form that fails, but for those named `password`. And it marks the
+    request, so that its middleware would answer in our place."""
+    copied = copy(request)
+    copied.GET = copied.POST = QueryDict()
+    return copied
 
 
 def forget_failures(request: HttpRequest, *, user: Any) -> None:

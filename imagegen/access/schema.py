@@ -42,7 +42,7 @@ _MEANING = {
     422: "The Idempotency-Key was used with another body.",
     429: "Too many requests, or a used-up quota; see Retry-After.",
     500: "A fault of ours.",
-    503: "Too much is waiting already; see Retry-After.",
+    503: "Too much is waiting already, or something we need is away; see Retry-After.",
 }
 SAID = {
     401: (LOG_IN, "not_authenticated"),

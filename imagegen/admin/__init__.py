@@ -1,5 +1,5 @@
 """Settings, Images: what staff see. Django's admin, in Unfold's dress."""
 
-from imagegen.admin import connections, dashboard, gallery, keys, people, settings
+from imagegen.admin import connections, dashboard, gallery, people, readonly, settings
 
-__all__ = ["connections", "dashboard", "gallery", "keys", "people", "settings"]
+__all__ = ["connections", "dashboard", "gallery", "people", "readonly", "settings"]

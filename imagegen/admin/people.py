@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
@@ -98,9 +99,9 @@ class UserAdmin(DjangoUserAdmin, GrantingAdmin):  # type: ignore[type-arg]
         return obj is None or may_change_account(cast("User", request.user), obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A user's API keys end with them, whether or not one may revoke those of others."""
+        """A user's API keys end with them, and so does the log of their changes, which nobody may delete."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
-        return deleted, counts, needed - {ApiKey._meta.verbose_name}, protected
+        return deleted, counts, needed - {ApiKey._meta.verbose_name, LogEntry._meta.verbose_name}, protected
 
 
 class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -133,3 +134,8 @@ class GroupAdmin(DjangoGroupAdmin, GrantingAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         return [(None, {"fields": ["name"]}), *self._may(request, obj)]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """A group's permissions go with it, from each of its members."""
+        may: bool = super().has_delete_permission(request, obj)
+        return may and (obj is None or groups_within(cast("User", request.user)).filter(pk=obj.pk).exists())

@@ -34,7 +34,8 @@ class FileQuerySet(models.QuerySet["ImageFile"]):
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
 
     def owned_by(self, user: User | AnonymousUser) -> FileQuerySet:
-        return self.alive().filter(owner=user.pk)
+        """What belongs to nobody any more belongs to no anonymous visitor either."""
+        return self.none() if user.pk is None else self.alive().filter(owner=user.pk)
 
     def visible_to(self, user: User | AnonymousUser) -> FileQuerySet:
         """One's own, and everyone's for holders of `imagegen.view_others_pictures`."""
@@ -48,7 +49,7 @@ class FileQuerySet(models.QuerySet["ImageFile"]):
         The owner is compared here, so that one's own costs no query for permissions.
         """
         file = self.alive().select_related("generation").filter(**lookup).first()
-        if file is None or (file.owner_id != user.pk and not user.has_perm(VIEW_OTHERS)):
+        if file is None or user.pk is None or (file.owner_id != user.pk and not user.has_perm(VIEW_OTHERS)):
             raise Http404
         return file
 

@@ -26,6 +26,8 @@ VIEW_OTHERS = "imagegen.view_others_pictures"
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def visible_to(self, user: User | AnonymousUser) -> GenerationQuerySet:
         """One's own, and everyone's for holders of `imagegen.view_others_pictures`."""
+        if user.pk is None:
+            return self.none()
         return self.all() if user.has_perm(VIEW_OTHERS) else self.filter(user=user.pk)
 
     def overdue(self) -> GenerationQuerySet:

@@ -45,7 +45,13 @@ SHAPES = {PORTRAITS: is_for_portraits, IMAGES: is_for_images, ELSEWHERE: is_a_pa
 @pytest.mark.parametrize("place", SHAPES)
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("nothing/here", 404), ("test/crash", 500), ("test/suspect", 400), ("test/forbid", 403)],
+    [
+        ("nothing/here", 404),
+        ("test/crash", 500),
+        ("test/lose", 503),
+        ("test/suspect", 400),
+        ("test/forbid", 403),
+    ],
 )
 def test_a_fault_outside_of_our_views_has_the_shape_of_its_family(client, place, path, status):
     response = client.get(f"{place}/{path}")

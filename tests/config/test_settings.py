@@ -135,7 +135,7 @@ def test_postgres_has_a_pool_and_keeps_no_connection(tmp_path):
     url = "postgres://u:secret@db.example:5433/easel"
     found = settings_with(tmp_path, DATABASE_URL=url, EASEL_DATABASE_POOL="7")["DATABASE"]
     assert (found["ENGINE"], found["HOST"], found["PORT"]) == (
-        *("django.db.backends.postgresql", "db.example", "5433"),
+        *("imagegen.postgresql", "db.example", "5433"),
     )
     assert found["CONN_MAX_AGE"] == "0"
     assert "'max_size': 7" in found["OPTIONS"]

@@ -1,6 +1,7 @@
 """All of Easel's paths, and some that break."""
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.urls import path
 
@@ -11,6 +12,10 @@ TOLD_TO_NOBODY = "the password of the database"
 
 def crash(request):
     raise RuntimeError(TOLD_TO_NOBODY)
+
+
+def lose(request):
+    raise OperationalError(TOLD_TO_NOBODY)
 
 
 def suspect(request):
@@ -25,7 +30,7 @@ def take(request):
     return HttpResponse("taken")
 
 
-VIEWS = {"crash": crash, "suspect": suspect, "forbid": forbid, "take": take}
+VIEWS = {"crash": crash, "lose": lose, "suspect": suspect, "forbid": forbid, "take": take}
 PLACES = ("api/mind/", "api/images/", "elsewhere/")
 
 urlpatterns = [

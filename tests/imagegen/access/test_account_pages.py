@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
@@ -269,6 +270,19 @@ def test_whoever_has_a_session_cannot_guess_on(page: Client, ada: User, settings
     assert change(page).status_code == 429
     ada.refresh_from_db()
     assert ada.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("path", [LOGIN, "/admin/login/", "/api/auth/token", "/api/auth/session", PASSWORDS])
+def test_what_was_typed_is_kept_nowhere(page: Client, path: str) -> None:
+    """Axes would write down each field of a form that failed."""
+    typed = ["typed-in-vain-1", "typed-in-vain-2"]
+    if path == PASSWORDS:
+        assert change(page, *typed).status_code == 400
+    else:
+        kind = {"content_type": "application/json"} if path.startswith("/api") else {}
+        log_in(typed[0], path, **kind)
+    attempt = AccessAttempt.objects.get()
+    assert attempt.username == "ada" and not [word for word in typed if word in str(vars(attempt))]
 
 
 # Other sites' pages

@@ -174,6 +174,18 @@ def test_no_group_that_may_more(staff: Staff, outsider: User, creators: Group) -
     assert not outsider.groups.exists(), "what one has one may give up"
 
 
+def test_nobody_deletes_a_group_that_may_more(staff: Staff, creators: Group) -> None:
+    harmless = Group.objects.create(name="Harmless")
+    ops = staff("view_group", "delete_group")
+    for group, opens in ((creators, False), (harmless, True)):
+        gone = ops.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
+        assert gone.status_code == (302 if opens else 403)
+    ops.post(
+        "/admin/auth/group/", {"action": "delete_selected", "_selected_action": [creators.pk], "post": "yes"}
+    )
+    assert list(Group.objects.all()) == [creators]
+
+
 def test_an_inactive_account_counts_as_what_it_would_be(staff: Staff) -> None:
     strong = Group.objects.create(name="Strong")
     strong.permissions.add(Permission.objects.get(codename="delete_user"))

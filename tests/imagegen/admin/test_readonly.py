@@ -1,15 +1,18 @@
-"""Everybody's API keys, as staff see them."""
+"""Lists that staff read: everybody's API keys, wrong passwords, changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
 from imagegen.access.models import ApiKey, issue_key
+from tests.conftest import PASSWORD
 
 LIST = "/admin/access/apikey/"
 
@@ -70,3 +73,26 @@ def test_a_user_is_deleted_with_their_keys(
     client = staff("view_user", "delete_user", "image_generation")
     assert client.post(f"/admin/auth/user/{member.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not ApiKey.objects.exists()
+
+
+def test_a_pause_is_ended(staff: Callable[..., Client], settings: Any, member: User) -> None:
+    settings.AXES_FAILURE_LIMIT = 1
+    for password in ("wrong", PASSWORD):
+        Client().post("/account/login", {"username": "member", "password": password})
+    client, attempt = staff("view_accessattempt", "delete_accessattempt"), AccessAttempt.objects.get()
+    assert "member" in client.get("/admin/axes/accessattempt/").content.decode()
+    page = client.get(f"/admin/axes/accessattempt/{attempt.pk}/change/").content.decode()
+    assert "post_data" not in page and "get_data" not in page
+    assert client.post(f"/admin/axes/accessattempt/{attempt.pk}/delete/", {"post": "yes"}).status_code == 302
+    entered = {"username": "member", "password": PASSWORD}
+    assert Client().post("/account/login", entered).status_code == 302
+
+
+def test_changes_are_read_and_stay(staff: Callable[..., Client], issued: tuple[ApiKey, str]) -> None:
+    client, entry = staff("view_logentry", "delete_logentry", "change_logentry"), LogEntry.objects.get()
+    assert "Made by its owner." in client.get("/admin/admin/logentry/").content.decode()
+    place = f"/admin/admin/logentry/{entry.pk}"
+    assert client.get(f"{place}/change/").status_code == 200
+    for sent in (f"{place}/change/", f"{place}/delete/", "/admin/admin/logentry/add/"):
+        assert client.post(sent, {"post": "yes"}).status_code == 403
+    assert LogEntry.objects.get() == entry
