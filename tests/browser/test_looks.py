@@ -91,13 +91,13 @@ FAINT = f"""
   const says = (element) => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
   return [...document.querySelectorAll("body *")]
     .filter(element => says(element) && element.checkVisibility({{ visibilityProperty: true }}))
-    .filter(element => !element.matches("script, style, option, :disabled"))
+    .filter(element => !element.matches("script, style, option, :disabled, .material-symbols-outlined"))
     .map(element => [contrast(element), element.textContent.trim().slice(0, 60)])
     .filter(([found]) => found < {READABLE})
     .map(([found, text]) => `${{found.toFixed(1)}}: ${{text}}`);
 }}
 """
-"""Every text of a page that is not readable."""
+"""Every text of a page that is not readable, icons aside."""
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,8 @@ def past(easel: LiveEasel, connection: str) -> list[str]:
         for prompt in ("a fox", "a hen")
     ]
     assert [answer.status_code for answer in answers] == [200, 429]
-    easel.manage("connections", "update", "gpu", "--use-for", "generate", "--base-url", "http://127.0.0.1:9")
+    gone = ("gone", "--engine", "automatic1111", "--base-url", "http://127.0.0.1:9")
+    easel.manage("connections", "add", *gone, "--use-for", "generate")
     assert easel.post("/api/images/generations", {"prompt": "a goose"}).status_code == 400
     file = f"/admin/imagegen/imagefile/{answers[0].json()[0]['id']}/change/"
     return [
