@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import connection
 
 WORDS = [
@@ -147,8 +149,32 @@ def lay_out() -> None:
 
 
 def fill(first: int, last: int) -> None:
-    """Write generations `first` to `last`, and a file for each that delivered; then ANALYZE."""
+    """Write generations `first` to `last`, and a file for each that delivered; then ANALYZE.
+
+    The index of prompts is made again afterwards: a million rows one by one take it half an hour.
+    """
     with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'generation_prompt'")
+        (index,) = cursor.fetchone()
+        cursor.execute("DROP INDEX generation_prompt")
         cursor.execute(_GENERATIONS, {"first": first, "last": last, "words": list(WORDS)})
         cursor.execute(_FILES)
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        cursor.execute(index)
         cursor.execute("VACUUM ANALYZE")
+
+
+def make_rare(pk: UUID) -> None:
+    """A prompt with a word of its own, and a group whose only member has asked five times."""
+    from django.contrib.auth.models import Group, User
+
+    from imagegen.models import Generation, ImageFile
+
+    Generation.objects.filter(pk=pk).update(prompt="a zeppelin over a lake")
+    quiet = User.objects.create(username="quiet")
+    quiet.groups.add(Group.objects.create(name="quiet"))
+    files = list(ImageFile.objects.filter(generation__in=Generation.objects.order_by("id")[:9])[:5])
+    ImageFile.objects.filter(pk__in=[file.pk for file in files]).update(owner=quiet)
+    Generation.objects.filter(pk__in=[file.generation_id for file in files]).update(user=quiet)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")

@@ -11,6 +11,7 @@ from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers import gthread
 
@@ -146,6 +147,16 @@ def post_worker_init(worker: Any) -> None:
     from imagegen.waiting import room
 
     room.share(waiting, worker.place)
+    if apps.ready:  # it is Easel that is served
+        from imagegen.overdue import Watch
+
+        worker.watch = Watch()
+        worker.watch.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    if watch := getattr(worker, "watch", None):
+        watch.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -17,8 +17,9 @@ from imagegen import calls, storage
 from imagegen.engines.base import Answer
 from imagegen.engines.errors import EngineError
 from imagegen.errors import NotStored, TooBusy
-from imagegen.generation import Made, Order, close_overdue, generate
+from imagegen.generation import Made, Order, generate
 from imagegen.models import EngineConnection, Generation, ImageFile
+from imagegen.overdue import close_overdue
 from imagegen.waiting import WaitingRoom
 from tests.fakes.litellm import KEY, LiteLLM
 

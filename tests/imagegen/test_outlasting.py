@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils import timezone
@@ -13,6 +15,7 @@ from django.utils import timezone
 from imagegen import generation as service
 from imagegen import outlasting
 from imagegen.engines.errors import EngineError
+from imagegen.errors import NotStored
 from imagegen.generation import Order, generate
 from imagegen.models import Generation, ImageFile
 from imagegen.outlasting import Patience
@@ -119,3 +122,15 @@ class TestARecordOf:
         with pytest.raises(EngineError):
             generate(Order(user=order.user, prompt="[400] no", size="64x64"))
         assert Generation.objects.get().status == "failed" and clock.now == 2 * outlasting.PAUSE
+
+    @pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+    def test_what_stays_away_costs_the_rows_and_not_the_answer(
+        self, order: Order, clock: Clock, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+    ) -> None:
+        """To Django an InterfaceError is no DatabaseError."""
+        monkeypatch.setattr(Generation, "close", lambda *_, **__: failing(1, kind("gone"))())
+        with pytest.raises(NotStored):
+            generate(order)
+        assert [*Path(settings.EASEL_INCOMING_DIR).glob(f"{Generation.objects.get().pk}*")]
+        with pytest.raises(EngineError):
+            generate(Order(user=order.user, prompt="[400] no", size="64x64"))

@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from imagegen import generation as service
 from imagegen.errors import QuotaExceeded, StillRunning
-from imagegen.generation import Order, close_overdue, generate
+from imagegen.generation import Order, generate
 from imagegen.models import EngineConnection, Generation, GroupQuota, ImageFile, Quota
 from imagegen.models.quota import NO_QUOTA
+from imagegen.overdue import close_overdue
 from imagegen.quotas import usage
 from tests.fakes.litellm import KEY, LiteLLM
 

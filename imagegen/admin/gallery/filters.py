@@ -20,10 +20,11 @@ from django.http import HttpRequest
 from imagegen.admin.gallery.pages import Place, Question
 from imagegen.engines import ENGINES
 from imagegen.engines.errors import CODES
-from imagegen.generation import CUT_OFF, INTERNAL_ERROR, NOT_STORED
+from imagegen.generation import INTERNAL_ERROR, NOT_STORED
 from imagegen.models import EngineConnection, Generation, ImageFile
 from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.generation import QUOTA_EXCEEDED
+from imagegen.overdue import CUT_OFF
 
 SHORTEST_INDEXED = 3
 """Letters in a row without which the index of prompts leads nowhere."""
@@ -32,6 +33,8 @@ MOST_MEMBERS = 1000
 SUGGESTED = 10
 """People whose names begin as the one that was asked for."""
 OTHERS = ("person", "group")
+FIRST = {"prompt", "person", "status"}
+"""Those that are always to be seen."""
 Choices = list[tuple[str, str]]
 
 
@@ -50,8 +53,10 @@ class Day(forms.DateInput):
 class OneOf(forms.CharField):
     """A choice that may have gone since: history keeps names."""
 
-    def __init__(self, everything: str, *, max_length: int) -> None:
-        super().__init__(max_length=max_length, required=False, widget=forms.Select({"class": "easel-input"}))
+    def __init__(self, everything: str, *, max_length: int, label: str | None = None) -> None:
+        super().__init__(
+            max_length=max_length, required=False, label=label, widget=forms.Select({"class": "easel-input"})
+        )
         self.everything = everything
 
     def offer(self, choices: Iterable[tuple[str, str]], chosen: str) -> None:
@@ -77,7 +82,7 @@ class Filters(forms.Form):
     engine = OneOf("All engines", max_length=30)
     chat = forms.CharField(max_length=255, required=False, label="Chat", widget=Text(placeholder="Id"))
     since = forms.DateField(required=False, label="From", widget=Day())
-    until = forms.DateField(required=False, label="Until", widget=Day(), help_text="UTC, both included.")
+    until = forms.DateField(required=False, label="Until", widget=Day())
     trace = forms.CharField(
         max_length=32,
         required=False,
@@ -121,6 +126,18 @@ class Filters(forms.Form):
         """As they stand in the address, without the place in the list."""
         named = [name for name in self.fields if name not in ("before", "after")]
         return {name: self.data[name] for name in named if self.data.get(name)}
+
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name in FIRST]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in FIRST]
+
+    @property
+    def uses_more(self) -> bool:
+        return bool(self.filters.keys() - FIRST)
 
     def clean_person(self) -> Any:
         name = self.cleaned_data["person"]
@@ -179,7 +196,7 @@ class Filters(forms.Form):
 
 class GenerationFilters(Filters):
     status = OneOf("Any status", max_length=10)
-    error_code = OneOf("Any error", max_length=40)
+    error_code = OneOf("Any error", max_length=40, label="Error")
     field_order = [
         "prompt", "person", "group", "connection", "engine", "status", "error_code", "since", "until", "chat",
         "trace",

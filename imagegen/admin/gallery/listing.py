@@ -34,6 +34,7 @@ class GalleryAdmin(ModelAdmin):
     filters: ClassVar[type[Filters]]
     size: ClassVar[int]
     """Rows of a page."""
+    list_title: ClassVar[str]
     list_template: ClassVar[str]
 
     def visible(self, request: HttpRequest) -> QuerySet[Any]:
@@ -88,7 +89,7 @@ class GalleryAdmin(ModelAdmin):
         return self.show(
             request,
             self.list_template,
-            str(self.opts.verbose_name_plural).capitalize(),
+            self.list_title,
             form=form,
             page=page,
             rows=page.rows,

@@ -245,7 +245,7 @@ class TestIdempotency:
         post(api, {"prompt": "a"}, headers=self.headers)
         past = timezone.now() - timedelta(seconds=1)
         Generation.objects.update(status="running", finished_at=None, deadline_at=past)
-        assert_error(post(api, {"prompt": "a"}, headers=self.headers), 500)
+        assert_error(post(api, {"prompt": "a"}, headers=self.headers), 500, "interrupted")
         row = Generation.objects.get()
         assert (row.status, row.error_code, row.may_have_charged) == ("failed", "interrupted", True)
 
