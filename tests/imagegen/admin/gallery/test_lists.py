@@ -284,6 +284,20 @@ def test_a_search_is_led_by_the_index_of_prompts(db: None) -> None:
     assert "generation_prompt" in plan
 
 
+@pytest.mark.skipif(not POSTGRESQL, reason="of PostgreSQL alone")
+@pytest.mark.parametrize("path", [GENERATIONS, FILES])
+def test_within_a_stretch_that_index_is_not_read(viewer: Client, member: User, path: str) -> None:
+    """Without three letters in a row it would be read as a whole."""
+    fill(member, 0, 5)
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(path, {"prompt": "zz"})
+    (asked_for,) = (one["sql"] for one in queries if "LIKE" in one["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {asked_for}")
+        assert "generation_prompt" not in str(cursor.fetchall())
+
+
 def _sql(rows: Any) -> str:
     with CaptureQueriesContext(connection) as queries:
         list(rows)
