@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model, QuerySet
 
 M = TypeVar("M", bound=Model)
@@ -20,6 +21,27 @@ AnyField: TypeAlias = "Field[Any, Any]"
 
 _FIRST_MARK = -2_000_000_000
 """Stands for the first argument while SQL is made: an integer that no query holds otherwise."""
+
+
+def cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
+    """Django's cursor; what it executes, PostgreSQL plans once for each connection and not each time."""
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        raw = _planning()(connection.connection)
+    return connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
+
+
+@cache
+def _planning() -> type[Any]:
+    from django.db.backends.postgresql.base import ServerBindingCursor  # type: ignore[attr-defined]
+
+    class Planning(ServerBindingCursor):  # type: ignore[misc]  # unknown to the stubs
+        def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
+            return super().execute(query, params, prepare=True, **kwargs)
+
+    return Planning
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -31,8 +53,8 @@ def insert(rows: Sequence[Model]) -> None:
     values = [
         field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_insert(model, connection.vendor, len(rows)), values)
+    with cursor(connection) as statement:
+        statement.execute(_insert(model, connection.vendor, len(rows)), values)
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
 
@@ -46,9 +68,9 @@ def update(row: Model, values: Mapping[str, Any], *, where_null: str) -> bool:
         setattr(row, name, value)
     fields = [*(_field(model, name) for name in values), _key(model)]
     prepared = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(_update(model, connection.vendor, tuple(values), where_null), prepared)
-        return bool(cursor.rowcount)
+    with cursor(connection) as statement:
+        statement.execute(_update(model, connection.vendor, tuple(values), where_null), prepared)
+        return bool(statement.rowcount)
 
 
 @lru_cache(maxsize=100)
@@ -129,9 +151,9 @@ class Prepared(Generic[M]):
         statement = self._statements.get(connection.vendor)
         if statement is None:
             statement = self._statements[connection.vendor] = self._work_out(connection)
-        with connection.cursor() as cursor:
-            cursor.execute(statement.sql, [_value(part, arguments) for part in statement.parameters])
-            rows = cursor.fetchall()
+        with cursor(connection) as asked:
+            asked.execute(statement.sql, [_value(part, arguments) for part in statement.parameters])
+            rows = asked.fetchall()
         return [_object(self._model, statement, row, connection) for row in rows]
 
     def _work_out(self, connection: BaseDatabaseWrapper) -> _Statement:

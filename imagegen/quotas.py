@@ -49,7 +49,7 @@ class Allowance:
 
 
 def usage(user: User, quota: Quota) -> dict[str, Allowance]:
-    """What is used now in each of the DIMENSIONS. One query."""
+    """What is used now in each of the DIMENSIONS. One query; what it reads is all in one index."""
     now = timezone.now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     month = today.replace(day=1)
@@ -79,7 +79,7 @@ def _count(user: User, *, now: datetime, today: datetime, month: datetime) -> di
         today=Sum(pictures, filter=Q(created_at__gte=today)),
         month=Sum(pictures, filter=this_month),
         money=Sum(money, filter=this_month),
-        at_once=Count("pk", filter=runs),
+        at_once=Count("created_at", filter=runs),
     )
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from django.conf import settings
 from django.db import connections, router
 
-from imagegen import metrics
+from imagegen import metrics, prepared
 from imagegen.access.errors import TooManyRequests
 from imagegen.access.models import RateLimit
 from imagegen.redis_server import RedisAway, Script
@@ -102,6 +102,6 @@ def _take(*, key: str, cost: int, now: int | None) -> bool:
     statement = _TAKE.format(table=table, now=_NOW[connection.vendor] if now is None else "%(now)s")
     if connection.vendor == "postgresql":
         statement += _UNHURRIED
-    with connection.cursor() as cursor:
+    with prepared.cursor(connection) as cursor:
         cursor.execute(statement, {"key": key, "now": now, "cost": cost, "second": SECOND})
         return cursor.fetchone() is not None
