@@ -334,5 +334,6 @@ UNFOLD = {
     "SITE_SYMBOL": "palette",
     "STYLES": navigation.STYLES,
     "SIDEBAR": navigation.SIDEBAR,
+    "DASHBOARD_CALLBACK": "config.navigation.first_page",
     "ACCOUNT": navigation.OWN_ACCOUNT,
 }

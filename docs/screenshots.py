@@ -121,7 +121,7 @@ SHOTS = {
     "account-keys": Shot("/account/keys", make_key),
     "admin-dashboard": Shot("/admin/imagegen/usage/?range=7d", hover_chart),
     "admin-group": Shot("/admin/auth/group/1/change/"),
-    "admin-generations": Shot(GENERATIONS, find_pictures),
+    "admin-generations": Shot(GENERATIONS, find_pictures, (0, 1170)),
     "admin-generation": Shot(GENERATIONS, open_second),
     "admin-files": Shot(FILES, rows=(0, 900)),
     "admin-delete": Shot(GENERATIONS, tick_some, rows=(0, 640)),

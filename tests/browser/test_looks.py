@@ -117,6 +117,7 @@ def past(easel: LiveEasel, connection: str) -> list[str]:
     assert easel.post("/api/images/generations", {"prompt": "a goose"}).status_code == 400
     file = f"/admin/imagegen/imagefile/{answers[0].json()[0]['id']}/change/"
     return [
+        "/admin/",
         "/admin/imagegen/usage/?range=24h",
         "/admin/imagegen/generation/",
         "/admin/imagegen/imagefile/",
@@ -154,6 +155,10 @@ def test_nothing_is_wider_than_a_small_screen(admin: Page, connection: str) -> N
         f"{connection}/change/",
         f"{connection}/workflow/edit/",
         "/admin/imagegen/imagesettings/1/change/",
+        "/admin/imagegen/usage/",
+        "/admin/imagegen/generation/",
+        "/admin/auth/group/1/change/",
+        "/admin/auth/user/2/change/",
     ):
         admin.goto(path)
         assert admin.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path

@@ -86,7 +86,7 @@ class TestQuotas:
         assert self.quota() == (10, None, Decimal("2.5"), None)
         said = manage("quotas", "set", "artists", "--pictures-per-day", "none", "--generations-at-once", "0")
         assert self.quota() == (None, None, Decimal("2.5"), 0)
-        assert said == "artists: money per month: 2.500000, generations at once: 0\n"
+        assert said == "artists: money per month: $2.50, generations at once: 0\n"
 
     def test_list(self) -> None:
         assert manage("quotas", "list") == "No group has a quota.\n"

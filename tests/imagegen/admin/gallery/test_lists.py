@@ -403,10 +403,8 @@ def test_expired_pictures_are_gone_here_too(viewer: Client, member: User) -> Non
 
 
 def test_from_list_to_list_with_the_filters_of_both(viewer: Client) -> None:
-    links = dict(
-        (title, url)
-        for title, url, _ in viewer.get(f"{GENERATIONS}?engine=openai&status=failed").context["lists"]
-    )
+    lists = viewer.get(f"{GENERATIONS}?engine=openai&status=failed").context["lists"]
+    links = {title: url for title, url, _ in lists}
     assert links["Files"] == f"{FILES}?engine=openai"
 
 
