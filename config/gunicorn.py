@@ -113,11 +113,11 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    _raise_descriptors()
+    raise_descriptors()
     _lay_out_metrics()
 
 
-def _raise_descriptors() -> None:
+def raise_descriptors() -> None:
     """A waiting generation takes two descriptors. Too few would fail later, and in the dark."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < NEEDED_DESCRIPTORS:
