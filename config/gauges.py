@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -131,7 +131,7 @@ def _read_alone(found: SimpleQueue[_Rows | None]) -> None:
 def _read_into(found: SimpleQueue[_Rows | None]) -> None:
     try:
         found.put(_read())
-    except DatabaseError:
+    except Error:
         found.put(None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import resource
 import shutil
@@ -11,6 +13,7 @@ from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers import gthread
 
@@ -27,6 +30,16 @@ except ImproperlyConfigured as error:
     sys.exit(f"Easel cannot start: {error}")
 
 NEEDED_DESCRIPTORS = 4096
+MEMORY = {
+    -8: 2,  # M_ARENA_MAX: else each thread keeps a heap of its own
+    -3: 8 * 1024**2,  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: a picture's memory serves the next one; else
+    -1: 32 * 1024**2,  # the kernel would take it back and clean it anew, 700 page faults for each
+}
+"""glibc's `mallopt`. Other C libraries go their own way."""
+
+if hasattr(_c := ctypes.CDLL(None), "mallopt"):
+    for option, value in MEMORY.items():
+        _c.mallopt(option, value)
 METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 waiting = RawArray("i", 1024)
@@ -100,11 +113,11 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    _raise_descriptors()
+    raise_descriptors()
     _lay_out_metrics()
 
 
-def _raise_descriptors() -> None:
+def raise_descriptors() -> None:
     """A waiting generation takes two descriptors. Too few would fail later, and in the dark."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < NEEDED_DESCRIPTORS:
@@ -146,6 +159,18 @@ def post_worker_init(worker: Any) -> None:
     from imagegen.waiting import room
 
     room.share(waiting, worker.place)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no need to look through it for garbage ever again
+    if apps.ready:  # it is Easel that is served
+        from imagegen.overdue import Watch
+
+        worker.watch = Watch()
+        worker.watch.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    if watch := getattr(worker, "watch", None):
+        watch.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -46,11 +48,38 @@ def _outcome(name: str, check: Callable[[], None]) -> str:
     return "ok"
 
 
+class _OneProbe:
+    """Anybody may ask, and each probe is a connection beside the pool: so a process makes one at a time,
+    and its answer is good for all who came before it was there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answered_at, self._well = 0.0, False
+
+    def ask(self, probe: Callable[[], None]) -> None:
+        """Raises what `probe` raises, and NotReady where another's did."""
+        came = time.monotonic()
+        with self._lock:
+            if self._answered_at >= came:
+                if not self._well:
+                    raise NotReady("unavailable")
+                return
+            self._well = False
+            try:
+                probe()
+                self._well = True
+            finally:
+                self._answered_at = time.monotonic()
+
+
+_one_probe = _OneProbe()
+
+
 def _database() -> None:
     """PostgreSQL past the pool, whose queue says more of the load than of the server."""
     probe = getattr(connection, "probe", None)
     if probe is not None:
-        probe()
+        _one_probe.ask(probe)
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")

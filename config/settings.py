@@ -268,6 +268,7 @@ EASEL_MAX_BODY_BYTES = 70 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # forms of the admin; the API has a limit of its own
 EASEL_MAX_WAITING: int = read("EASEL_MAX_WAITING")
 EASEL_THREADS: int = read("EASEL_THREADS")
+EASEL_MIN_FREE_MB: int = read("EASEL_MIN_FREE_MB")
 EASEL_PORTRAIT_DAYS: int = read("EASEL_PORTRAIT_DAYS")
 
 SPECTACULAR_SETTINGS = {
@@ -333,5 +334,6 @@ UNFOLD = {
     "SITE_SYMBOL": "palette",
     "STYLES": navigation.STYLES,
     "SIDEBAR": navigation.SIDEBAR,
+    "DASHBOARD_CALLBACK": "config.navigation.first_page",
     "ACCOUNT": navigation.OWN_ACCOUNT,
 }

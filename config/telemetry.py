@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponseBase
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 logger = structlog.stdlib.get_logger("easel.request")
@@ -29,7 +30,9 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> None:
     """Set up structured logs, and a tracer that exports where an endpoint is given."""
-    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}))
+    # Where nobody collects spans, they are ids and nothing else.
+    sampler = DEFAULT_ON if endpoint else ALWAYS_OFF
+    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}), sampler=sampler)
     if endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor

@@ -20,7 +20,7 @@ from imagegen import metrics
 from imagegen.errors import QuotaExceeded
 from imagegen.models import Generation, Quota
 from imagegen.models.generation import QUOTA_EXCEEDED
-from imagegen.models.quota import NO_QUOTA
+from imagegen.models.quota import NO_QUOTA, amount
 
 LONGEST_RUN = timedelta(hours=2)
 """More than a generation can last: a connection's deadline is an hour at most."""
@@ -112,7 +112,7 @@ def check(user: User, quota: Quota, *, pictures: int, money: Decimal) -> None:
 
 
 def _refusal(name: str, allowance: Allowance, asked: Number) -> QuotaExceeded:
-    limit, used, wanted = (_amount(name, number) for number in (allowance.limit, allowance.used, asked))
+    limit, used, wanted = (amount(name, number) for number in (allowance.limit, allowance.used, asked))
     exceeded = f"This would exceed your quota of {name.replace('_', ' ')}, which is {limit}"
     if allowance.resets_at is None:
         return QuotaExceeded(
@@ -123,10 +123,3 @@ def _refusal(name: str, allowance: Allowance, asked: Number) -> QuotaExceeded:
         f"It resets on {allowance.resets_at:%Y-%m-%d} at 00:00 UTC.",
         retry_after=(allowance.resets_at - timezone.now()).total_seconds(),
     )
-
-
-def _amount(name: str, number: Number | None) -> str:
-    if not name.startswith("money"):
-        return str(number)
-    dollars, _, rest = f"{number:.6f}".partition(".")
-    return f"${dollars}.{rest.rstrip('0'):0<2}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from django.core.cache import cache
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import F
 from django.utils import timezone
 
@@ -140,7 +140,7 @@ def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | No
             rows.update(failures=F("failures") + 1, rests_until=until)
         elif connection.failures and not any(faults):
             rows.update(failures=0, rests_until=None)
-    except DatabaseError:
+    except Error:
         logger.exception("outcome not noted", connection=connection.name)
 
 

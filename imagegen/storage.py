@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 
@@ -75,12 +75,12 @@ def describe(picture: Picture, generation: Generation, k: int, **fields: Any) ->
 
 
 def store_upload(picture: Picture, *, owner: User, name: str) -> ImageFile:
-    """Write a picture that a person sent, and its row. Raises NotWritten, DatabaseError."""
+    """Write a picture that a person sent, and its row. Raises NotWritten, and an Error of the database."""
     row = _row(picture, owner=owner, name=name)
     _write(row.file, f"upload-{row.pk}-{secrets.token_hex(8)}.{picture.extension}", picture.data)
     try:
         row.save(force_insert=True)
-    except DatabaseError:
+    except Error:
         _delete_bytes([str(row.file)])
         raise
     return row

@@ -18,7 +18,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 from django.utils import timezone
 
 from imagegen import metrics
@@ -107,7 +107,7 @@ class _Place:
         if self.row:
             try:
                 self.row.delete()
-            except DatabaseError:
+            except Error:
                 logger.exception("turn not given back", connection=self.connection.name)
             release_connections()
 

@@ -1,5 +1,8 @@
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.files.storage import default_storage
@@ -77,3 +80,27 @@ def test_a_database_that_is_away(client, monkeypatch):
     assert (response.status_code, found["database"]) == (503, "unavailable")
     assert "db.example" not in response.content.decode()
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_however_many_ask_one_probe_at_a_time_goes_past_the_pool(client, monkeypatch, answers):
+    """Each is a connection that no pool bounds, and anybody may ask."""
+    asking, another, most = [], threading.Event(), 0
+
+    def probe():
+        nonlocal most
+        asking.append(None)
+        most = max(most, len(asking))
+        if most > 1:
+            another.set()
+        another.wait(0.5)
+        asking.pop()
+        if not answers:
+            raise OperationalError("away")
+
+    monkeypatch.setattr(health, "connection", SimpleNamespace(probe=probe))
+    monkeypatch.setattr(health, "CHECKS", {"database": health._database})
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: client.get("/readyz").json()["database"], range(8)))
+    assert most == 1
+    assert told == ["ok" if answers else "unavailable"] * 8

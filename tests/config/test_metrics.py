@@ -273,8 +273,8 @@ class TestLookedUp:
 
         from django.utils import timezone
 
-        from imagegen.generation import close_overdue
         from imagegen.models import Generation
+        from imagegen.overdue import close_overdue
 
         before = scrape()
         for minutes in (-1, -2, 3):

@@ -189,7 +189,7 @@ def test_the_built_in_engine_is_always_there():
     [
         (["add", "proxy", "--engine", "openai"], "already"),
         (["add", "Bad Name", "--engine", "dicebear"], "name: Use a-z"),
-        (["add", "-x", "--engine", "dicebear"], "required: name"),
+        (["add", "-x", "--engine", "dicebear"], "required: NAME"),
         (["add", "new"], "required: --engine"),
         (["add", "new", "--engine", "nonsense"], "invalid choice"),
         (["add", "new", "--engine", "openai", "--base-url", "ftp://x"], "base_url: Enter an http"),
@@ -214,7 +214,7 @@ def test_the_built_in_engine_is_always_there():
         (["update", "proxy", "--trusted-origin", "nonsense"], "trusted_origins: "),
         (["test", "nobody"], "no connection 'nobody'"),
         (["remove", "nobody"], "no connection 'nobody'"),
-        (["remove"], "required: name"),
+        (["remove"], "required: NAME"),
         (["dance"], "invalid choice"),
         ([], "required: ACTION"),
     ],

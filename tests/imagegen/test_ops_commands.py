@@ -86,10 +86,11 @@ class TestQuotas:
         assert self.quota() == (10, None, Decimal("2.5"), None)
         said = manage("quotas", "set", "artists", "--pictures-per-day", "none", "--generations-at-once", "0")
         assert self.quota() == (None, None, Decimal("2.5"), 0)
-        assert said == "artists: money per month: 2.500000, generations at once: 0\n"
+        assert said == "artists: money per month: $2.50, generations at once: 0\n"
 
     def test_list(self) -> None:
-        assert manage("quotas", "list") == "" and json.loads(manage("quotas", "list", "--json")) == []
+        assert manage("quotas", "list") == "No group has a quota.\n"
+        assert json.loads(manage("quotas", "list", "--json")) == []
         manage("quotas", "set", "artists", "--pictures-per-day", "10", "--money-per-month", "2.5")
         assert json.loads(manage("quotas", "list", "--json")) == [
             {
@@ -190,3 +191,16 @@ class TestUsage:
     def test_mistakes(self, arguments: str) -> None:
         with pytest.raises(CommandError):
             manage("usage", *arguments.split())
+
+
+@pytest.mark.parametrize("command", ["connections", "grant", "quotas", "usage"])
+def test_help_suffices(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it does, our options before Django's, an example that can be pasted, and the exit codes."""
+    with pytest.raises(SystemExit) as left:
+        call_command(command, "--help")
+    said = capsys.readouterr().out
+    assert left.value.code == 0
+    assert f"  manage.py {command} " in said.partition("example")[2]
+    assert "exit code: 0 done; 1 refused" in said
+    first = {"connections": "ACTION", "grant": "--create", "quotas": "ACTION", "usage": "--since"}[command]
+    assert said.index(f"  {first}") < said.index("--traceback  ")

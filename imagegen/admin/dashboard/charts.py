@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from math import ceil, floor, log10
 
 from imagegen.admin.dashboard import words
@@ -40,8 +41,8 @@ class Column:
 @dataclass(frozen=True)
 class Chart:
     title: str
-    lines: list[tuple[str, str]]
-    """Of each line: css, and the path in a box of 100 x 100."""
+    lines: list[tuple[str, str, str]]
+    """Of each line: css, its path in a box of 100 x 100, and that of its single points."""
     grid: list[tuple[float, str]]
     """Height in percent, and what it stands for."""
     series: Sequence[Series]
@@ -91,8 +92,8 @@ def _chart(
     ]
     return Chart(
         title,
-        [(one.css, path([row[k] for row in values], top)) for k, one in enumerate(series)] if lines else [],
-        [(100 * k * step / top, say(k * step)) for k in range(round(top / step) + 1)],
+        [(one.css, *paths([row[k] for row in values], top)) for k, one in enumerate(series)] if lines else [],
+        [(100 * k * step / top, say(k * step) if k else "0") for k in range(round(top / step) + 1)],
         series,
         columns,
         empty=not most,
@@ -114,20 +115,16 @@ def scale(most: float, *, whole: bool) -> tuple[float, float]:
     return ceil(most / step * 0.999) * step, step
 
 
-def path(values: Sequence[float | None], top: float) -> str:
-    """An SVG path through the middles of the columns, interrupted where there is nothing. A single value
-    is a short dash."""
-    commands, drawing, width = [], False, 100 / max(len(values), 1)
-    for k, value in enumerate(values):
-        if value is None:
-            drawing = False
-            continue
-        x, y = (k + 0.5) * width, 100 - 100 * value / top
-        commands.append(f"{'L' if drawing else 'M'}{x:.2f} {y:.2f}")
-        if not drawing:
-            commands.append("h0.01")
-        drawing = True
-    return "".join(commands)
+def paths(values: Sequence[float | None], top: float) -> tuple[str, str]:
+    """SVG paths through the middles of the columns: of the lines, interrupted where there is nothing, and of
+    points that have no neighbour."""
+    width = 100 / max(len(values), 1)
+    lines, dots = list[str](), list[str]()
+    for there, run in groupby(enumerate(values), key=lambda item: item[1] is not None):
+        points = [f"{(k + 0.5) * width:.2f} {100 - 100 * (value or 0) / top:.2f}" for k, value in run]
+        if there:
+            (lines if len(points) > 1 else dots).append(f"M{'L'.join(points)}")
+    return "".join(lines), "".join(f"{dot}h0.01" for dot in dots)
 
 
 def _when(start: datetime, stretch: Stretch) -> str:

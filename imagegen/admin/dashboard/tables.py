@@ -34,6 +34,7 @@ def tiles(figures: Figures) -> list[Tile]:
     return [
         _tile("Pictures", words.integer(now.pictures), recent.pictures, before.pictures, more_is=0),
         _rate_tile(now, recent, before),
+        _tile("Refused by quotas", words.integer(now.refusals), recent.refusals, before.refusals, more_is=0),
         _tile("Waiting time, p50", words.duration(now.p50), recent.p50, before.p50, more_is=-1),
         _tile("Waiting time, p95", words.duration(now.p95), recent.p95, before.p95, more_is=-1),
         _tile("Money", words.money(now.cost), float(recent.cost), float(before.cost), more_is=0),
@@ -63,9 +64,7 @@ def _in_words(change: float, amount: str, more_is: int) -> tuple[str, str]:
         return "as before", "even"
     moods = {1: "good", -1: "bad", 0: "even"}
     sign = 1 if change > 0 else -1
-    return f"{'▲' if sign > 0 else '▼'} {amount} {'more' if sign > 0 else 'less'} than before", moods[
-        sign * more_is
-    ]
+    return f"{'▲' if sign > 0 else '▼'} {amount} {'more' if sign > 0 else 'less'}", moods[sign * more_is]
 
 
 @dataclass(frozen=True)

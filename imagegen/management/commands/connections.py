@@ -11,21 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from imagegen.access.journal import ADDITION, CHANGE, DELETION, record_from_shell
 from imagegen.engines import ENGINES
 from imagegen.engines.errors import EngineError
+from imagegen.management.explained import ExplainedCommand, Help
 from imagegen.models import EngineConnection, ImageSettings
 from imagegen.models.settings import OPERATIONS
 
-EXAMPLES = """examples:
+DETAILS = """examples:
+  # a LiteLLM proxy; its key comes from the environment, never from the command line
   manage.py connections add litellm --engine openai --base-url http://litellm:4000/v1 \\
       --api-key-env LITELLM_KEY --model grok-imagine-image --use-for portrait,generate
-  manage.py connections update litellm --deadline 90 --parameter quality=high
-  manage.py connections test litellm
+
+  # a ComfyUI with a graph of your own, saved there by Workflow, Export (API)
+  manage.py connections add gpu-1 --engine comfyui --base-url http://gpu-1:8188 \\
+      --workflow sdxl.json --concurrency 1 --deadline 300
+  manage.py connections test gpu-1
+  manage.py connections update gpu-1 --use-for generate,edit
+
+  manage.py connections update litellm --price 0.04 --parameter quality=high
   manage.py connections list --json
+
+`manage.py connections add --help` lists what a connection has. A change counts from the next request on, in
+every process. A key is stored encrypted and shown by nothing.
+"""
+ADD_DETAILS = """example:
+  manage.py connections add litellm --engine openai --base-url http://litellm:4000/v1 \\
+      --api-key-env LITELLM_KEY --model grok-imagine-image --use-for portrait,generate
+
+NAME is what you call it: a-z, 0-9, dot, dash and underscore. Clients may ask for NAME/MODEL.
 """
 FIELDS = {
     "base_url": "base_url",
@@ -38,25 +55,26 @@ UNTOLD = {"id", "created_at", "updated_at", "failures", "rests_until"}
 JSON_FILES = ("workflow", "workflow_nodes", "edit_workflow", "edit_workflow_nodes")
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = "Add, list, update, test and remove connections to image engines."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+    details = DETAILS
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        add = actions.add_parser("add", help="add a connection")
-        add.add_argument("--engine", required=True, choices=sorted(ENGINES))
+        add = actions.add_parser("add", help="add a connection", epilog=ADD_DETAILS, formatter_class=Help)
+        add.add_argument(
+            "--engine",
+            required=True,
+            choices=sorted(ENGINES),
+            help="openai is for everything that speaks as OpenAI does, such as LiteLLM",
+        )
         update = actions.add_parser("update", help="change what is named, leave the rest")
         listing = actions.add_parser("list", help="list all, without their keys")
-        listing.add_argument("--json", action="store_true", dest="as_json")
+        listing.add_argument("--json", action="store_true", dest="as_json", help="for scripts")
         test = actions.add_parser("test", help="reach the engine, at no cost; exit 1 if that fails")
         remove = actions.add_parser("remove", help="remove it; what it made stays")
         for action in (add, update, test, remove):
-            action.add_argument("name")
+            action.add_argument("name", metavar="NAME")
         for action in (add, update):
             _add_fields(action)
 
@@ -134,10 +152,18 @@ class Command(BaseCommand):
 def _add_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", help="where the server is, such as https://api.openai.com/v1")
     parser.add_argument("--model", help="model asked for when a request names none")
-    parser.add_argument("--models", help="model ids to offer, separated by commas")
-    parser.add_argument("--deadline", type=int, help="seconds that one call may take in all")
-    parser.add_argument("--concurrency", type=int, help="calls at once; 0 for no limit")
-    parser.add_argument("--price", help="US dollars per picture")
+    parser.add_argument(
+        "--models", help="model ids to offer where the engine lists none, separated by commas"
+    )
+    parser.add_argument(
+        "--deadline", type=int, metavar="SECONDS", help="that one call may take in all; 120 unless set"
+    )
+    parser.add_argument(
+        "--concurrency", type=int, metavar="CALLS", help="at once; 0, as it is unless set: no limit"
+    )
+    parser.add_argument(
+        "--price", metavar="DOLLARS", help="US dollars a picture, where the engine does not say what it took"
+    )
     parser.add_argument(
         "--parameter",
         action="append",
@@ -150,7 +176,11 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
         metavar="SCHEME://HOST:PORT",
         help="a private host that picture links in its answers may point to",
     )
-    parser.add_argument("--use-for", metavar="OPERATIONS", help=f"of {', '.join(OPERATIONS)}; by commas")
+    parser.add_argument(
+        "--use-for",
+        metavar="OPERATIONS",
+        help=f"select it for these under Settings, Images: of {', '.join(OPERATIONS)}, separated by commas",
+    )
     for field in JSON_FILES:
         what = "node map; without one it is guessed" if field.endswith("nodes") else "graph in API format"
         parser.add_argument(f"--{field.replace('_', '-')}", metavar="FILE", help=f"ComfyUI: the {what}")
@@ -159,8 +189,12 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     key.add_argument("--api-key-stdin", action="store_true", help="read the key from standard input")
     key.add_argument("--no-api-key", action="store_true", help="forget the key")
     switch = parser.add_mutually_exclusive_group()
-    switch.add_argument("--enable", action="store_const", const=True, dest="enabled")
-    switch.add_argument("--disable", action="store_const", const=False, dest="enabled")
+    switch.add_argument(
+        "--enable", action="store_const", const=True, dest="enabled", help="it is, unless disabled"
+    )
+    switch.add_argument(
+        "--disable", action="store_const", const=False, dest="enabled", help="keep it, and ask it for nothing"
+    )
 
 
 def _find(name: str) -> EngineConnection:

@@ -6,27 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from imagegen.access.journal import ADDITION, CHANGE, record_from_shell
 from imagegen.access.permissions import IMAGE_GENERATION
+from imagegen.management.explained import ExplainedCommand
 
 APP, _, CODENAME = IMAGE_GENERATION.partition(".")
 
 
-class Command(BaseCommand):
-    help = (
-        f"Grant a group the permission {IMAGE_GENERATION}: its members may make pictures. With --user, put "
-        "these users into the group as well. With --revoke, take the permission away from the group; with "
-        "--revoke and --user, take these users out of the group and leave its permission."
-    )
+DETAILS = """examples:
+  manage.py grant Design --create --user ada grace   # a new group, with two members
+  manage.py grant Design --user ada                  # one member more
+  manage.py grant Design --revoke --user grace       # grace leaves the group; its permission stays
+  manage.py grant Design --revoke                    # the group may make no more pictures
+
+Users must exist already. Doing it twice changes nothing. It counts from the next request on. How much a
+group's members may make: `manage.py quotas --help`.
+"""
+
+
+class Command(ExplainedCommand):
+    help = f"Grant a group the permission {IMAGE_GENERATION}: its members may make pictures."
+    details = DETAILS
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("group", metavar="GROUP")
+        parser.add_argument("group", metavar="GROUP", help="its name, in quotes where it has spaces")
         parser.add_argument("--create", action="store_true", help="create the group if there is none")
-        parser.add_argument("--revoke", action="store_true", help="take away instead")
-        parser.add_argument("--user", nargs="+", default=[], metavar="NAME", help="user names")
+        parser.add_argument(
+            "--revoke",
+            action="store_true",
+            help="take away, from the group or, with --user, these users from it",
+        )
+        parser.add_argument("--user", nargs="+", default=[], metavar="NAME", help="put these users into it")
 
     @transaction.atomic
     def handle(

@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from imagegen.access.journal import CHANGE, record_from_shell
+from imagegen.management.explained import ExplainedCommand, Help
 from imagegen.models import GroupQuota
 from imagegen.models.quota import DIMENSIONS
 
-EXAMPLES = """examples:
+DETAILS = """examples:
   manage.py quotas set "Image creators" --pictures-per-day 20 --money-per-month 50
   manage.py quotas set "Image creators" --money-per-month none
   manage.py quotas list --json
 
 A user has the most generous of their groups' quotas, dimension by dimension: `none`, and what was never
 set, is without limit; 0 is nothing at all. A group without a quota does not count. Days and months are
-calendar ones, in UTC. Superusers have no quota.
+calendar ones, in UTC. Superusers have no quota. A change counts from the next request on; who is over it
+gets 429 until it resets.
+"""
+SET_EXAMPLE = """example:
+  manage.py quotas set "Image creators" --pictures-per-day 20 --money-per-month 50
 """
 
 
-class Command(BaseCommand):
-    help = "List, set and remove the quotas of groups."
+UNITS = {
+    "pictures_per_day": "pictures of one member in a UTC day",
+    "pictures_per_month": "pictures of one member in a calendar month",
+    "money_per_month": "US dollars of one member in a calendar month, such as 12.50",
+    "generations_at_once": "requests of one member that may be under way",
+}
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+
+class Command(ExplainedCommand):
+    help = "List, set and remove the quotas of groups."
+    details = DETAILS
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         listing = actions.add_parser("list", help="list the groups that have a quota")
-        listing.add_argument("--json", action="store_true", dest="as_json")
-        setting = actions.add_parser("set", help="set what is named, leave the rest")
+        listing.add_argument(
+            "--json", action="store_true", dest="as_json", help="for scripts; null is no limit"
+        )
+        setting = actions.add_parser(
+            "set", help="set what is named, leave the rest", epilog=SET_EXAMPLE, formatter_class=Help
+        )
         removal = actions.add_parser("remove", help="remove a group's quota: it no longer counts")
         for action in (setting, removal):
             action.add_argument("group", metavar="GROUP")
         for name in DIMENSIONS:
-            unit = "US dollars" if name.startswith("money") else "a whole number"
-            setting.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{unit}, or `none`")
+            setting.add_argument(_option(name), metavar="N", help=f"{UNITS[name]}; `none`: no limit")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         getattr(self, f"_{action}")(**options)
@@ -57,6 +68,8 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(rows, indent=2, default=float))
             return
+        if not rows:
+            self.stdout.write("No group has a quota.")
         for row in rows:
             limits = "  ".join(f"{name.replace('_', ' ')}: {_shown(row[name])}" for name in DIMENSIONS)
             self.stdout.write(f"{row['group']:<20} {limits}")

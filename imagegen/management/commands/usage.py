@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db.models import Case, Count, F, Q, Sum, When
 
+from imagegen.management.explained import ExplainedCommand
 from imagegen.models import Generation
 from imagegen.models.generation import QUOTA_EXCEEDED
 
@@ -21,28 +22,35 @@ DETAILS = """columns:
   pictures   made and stored, deleted since or not
   failures   requests that ended without a picture
   refusals   requests that a quota refused
-  dollars    what it cost, as far as engine or connection say
+  dollars    US dollars that it cost, as far as engine or connection say
 
 By group, a user of several groups is counted in each. Without a name: users that are gone, or in no group.
 
-example:
+examples:
+  manage.py usage --since 2026-11-27
   manage.py usage --since 2026-11-01 --until 2026-12-01 --by group --csv > november.csv
 """
 
 
-class Command(BaseCommand):
-    help = "Report pictures, failures and money."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(
-            prog_name, subcommand, epilog=DETAILS, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+class Command(ExplainedCommand):
+    help = "Report pictures, failures and money, by user, group or connection."
+    details = DETAILS
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--since", required=True, type=_day, metavar="DATE", help="from this UTC day on")
+        parser.add_argument(
+            "--since",
+            required=True,
+            type=_day,
+            metavar="DATE",
+            help="from this UTC day on, such as 2026-11-01",
+        )
         parser.add_argument("--until", type=_day, metavar="DATE", help="before this UTC day; default: now")
-        parser.add_argument("--by", choices=NAMES, default="user", help="default: %(default)s")
-        parser.add_argument("--csv", action="store_true", dest="as_csv", help="for spreadsheets")
+        parser.add_argument(
+            "--by", choices=NAMES, default="user", help="one line for each; default: %(default)s"
+        )
+        parser.add_argument(
+            "--csv", action="store_true", dest="as_csv", help="with a header, for spreadsheets"
+        )
 
     def handle(
         self, *args: Any, since: datetime, until: datetime | None, by: str, as_csv: bool, **options: Any

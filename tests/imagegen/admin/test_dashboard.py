@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from imagegen.admin.dashboard import charts
 from imagegen.models import EngineConnection, Generation
 from imagegen.rollup import periods
 from tests.imagegen.rollup.making import NOW, begun
@@ -84,13 +85,20 @@ def test_settled_and_recent_ones_are_shown_together(looker: Client, asked: str) 
     begun(5 * HOUR, status="failed", error_code="quota_exceeded", pictures_failed=1)
     begun(timedelta(minutes=1), status="running", finished_at=None)
     response = look(looker, range=asked)
-    pictures, rate, p50, p95, money = values(response)
-    assert (pictures, rate, money) == ("4", "33.3 %", "$0.16")
+    pictures, rate, refused, p50, p95, money = values(response)
+    assert (pictures, rate, refused, money) == ("4", "33.3 %", "1", "$0.16")
     assert 1.8 < float(p50.removesuffix(" s")) < 2.2 and 1.8 < float(p95.removesuffix(" s")) < 2.2
     assert [error[:3] for error in response.context["errors"]] == [("engine_timeout", "1", "0")]
     drawn = response.context["charts"][0].columns
     assert sum(int(column.words[0][2]) for column in drawn) == 4
     assert "refused 1 request" in response.content.decode()
+
+
+def test_lines_are_drawn_between_neighbours_and_single_points_as_dots() -> None:
+    lines, dots = charts.paths([2, 4, None, None, 1], 4)
+    assert lines == "M10.00 50.00L30.00 0.00"
+    assert dots == "M90.00 75.00h0.01"
+    assert charts.paths([None], 1) == ("", "")
 
 
 @pytest.mark.parametrize(("asked", "ago"), [("24h", 30 * HOUR), ("7d", 9 * DAY), ("30d", 40 * DAY)])
@@ -100,7 +108,7 @@ def test_the_time_before_is_only_compared_with(looker: Client, asked: str, ago: 
     begun(4 * HOUR if asked != "30d" else 3 * DAY)
     response = look(looker, range=asked)
     assert values(response)[0] == "1"
-    assert response.context["tiles"][0].change == "▼ 50 % less than before"
+    assert response.context["tiles"][0].change == "▼ 50 % less"
 
 
 def test_filters(looker: Client, member: User) -> None:
