@@ -6,6 +6,7 @@ exported; the id is made all the same.
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.config
 import time
@@ -94,10 +95,15 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
 
 
 def _for_people(stream: TextIO) -> structlog.dev.ConsoleRenderer:
-    """Tracebacks are plain: the pretty ones show local variables, and keys among them."""
-    return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_traceback)
+
+
+def _write_traceback(stream: TextIO, exc_info: Any) -> None:
+    """Plain: the pretty ones show local variables, and keys among them. Its lines are set in, for the
+    message in it may be a stranger's, and no line of a stranger's may look like one of ours."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write("\n".join(f"  {line.translate(_ESCAPED)}" for line in text.getvalue().split("\n")))
 
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}

@@ -114,6 +114,7 @@ SHOTS = {
     "api-docs-generate": Shot(
         "/api/docs#/images/generateImages", open_operation, (720, 2360), staff=False, dark_too=False
     ),
+    "admin-index": Shot("/admin/", rows=(0, 600)),
     "admin-settings": Shot("/admin/imagegen/imagesettings/1/change/"),
     "admin-connections": Shot(CONNECTIONS, rows=(0, 520)),
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),

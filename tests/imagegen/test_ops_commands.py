@@ -178,6 +178,10 @@ class TestUsage:
         assert "ada,1,1,0,0,0.000000" in manage("usage", "--since", "2026-12-01", "--csv")
         assert manage("usage", "--since", "2026-12-02", "--csv").splitlines()[1:] == []
 
+    def test_no_name_is_a_formula(self) -> None:
+        Group.objects.filter(name="one").update(name="=HYPERLINK(1)")
+        assert {row[0] for row in self.report("--by", "group")} == {"", "'=HYPERLINK(1)", "two"}
+
     def test_as_a_table(self) -> None:
         lines = manage("usage", "--since", "2026-12-01").splitlines()
         assert lines[0].split() == ["user", "requests", "pictures", "failures", "refusals", "dollars"]

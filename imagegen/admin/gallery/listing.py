@@ -154,8 +154,8 @@ def _links(form: Filters, page: Page) -> dict[str, str]:
 
 
 def _lists(form: Filters, current: str) -> list[tuple[str, str, bool]]:
-    """Title, address with the same filters, and whether this is it."""
-    query = urlencode(form.filters)
+    """Title, address with the filters that both have, and whether this is it."""
+    query = urlencode({name: value for name, value in form.filters.items() if name in Filters.base_fields})
     return [
         (title, f"{reverse(f'admin:imagegen_{name}_changelist')}?{query}", name == current)
         for title, name in LISTS

@@ -402,6 +402,12 @@ def test_expired_pictures_are_gone_here_too(viewer: Client, member: User) -> Non
     assert viewer.get(f"{FILES}{row.pk}/change/").status_code == 404
 
 
+def test_from_list_to_list_with_the_filters_of_both(viewer: Client) -> None:
+    lists = viewer.get(f"{GENERATIONS}?engine=openai&status=failed").context["lists"]
+    links = {title: url for title, url, _ in lists}
+    assert links["Files"] == f"{FILES}?engine=openai"
+
+
 def test_a_long_prompt_is_cut_in_the_list(viewer: Client, member: User) -> None:
     generation = asked(member, "word " * 6000)
     assert len(viewer.get(GENERATIONS).content) < 60_000
