@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import resource
 import signal
@@ -27,6 +29,16 @@ except ImproperlyConfigured as error:
     sys.exit(f"Easel cannot start: {error}")
 
 NEEDED_DESCRIPTORS = 4096
+MEMORY = {
+    -8: 2,  # M_ARENA_MAX: else each thread keeps a heap of its own
+    -3: 8 * 1024**2,  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: a picture's memory serves the next one; else
+    -1: 32 * 1024**2,  # the kernel would take it back and clean it anew, 700 page faults for each
+}
+"""glibc's `mallopt`. Other C libraries go their own way."""
+
+if hasattr(_c := ctypes.CDLL(None), "mallopt"):
+    for option, value in MEMORY.items():
+        _c.mallopt(option, value)
 
 waiting = RawArray("i", 1024)
 """How many generations wait in which worker, in memory that all of them share."""
@@ -99,11 +111,11 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    _raise_descriptors()
+    raise_descriptors()
     metrics_files.lay_out()
 
 
-def _raise_descriptors() -> None:
+def raise_descriptors() -> None:
     """A waiting generation takes two descriptors. Too few would fail later, and in the dark."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < NEEDED_DESCRIPTORS:
@@ -130,6 +142,8 @@ def post_worker_init(worker: Any) -> None:
     from imagegen.waiting import room
 
     room.share(waiting, worker.place)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no need to look through it for garbage ever again
     if apps.ready:  # it is Easel that is served
         from imagegen.overdue import Watch
 

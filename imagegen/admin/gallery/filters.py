@@ -14,7 +14,9 @@ from django import forms
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Concat
+from django.db.models.lookups import IContains
 from django.http import HttpRequest
 
 from imagegen.admin.gallery.pages import Place, Question
@@ -184,14 +186,22 @@ class Filters(forms.Form):
         words = "".join(letter if letter.isalnum() else " " for letter in self.cleaned_data["prompt"]).split()
         return not self.cleaned_data["prompt"] or any(len(word) >= SHORTEST_INDEXED for word in words)
 
-    def ask(self, rows: QuerySet[Any], leads: Iterable[Q], rest: Iterable[Q]) -> Question:
-        """The first of the leads leads; the others must hold as well. One's own rows are led to already."""
+    def ask(self, rows: QuerySet[Any], leads: Iterable[Q], rest: Iterable[Q], prompt: str) -> Question:
+        """The first of the leads leads; the others must hold as well. One's own rows are led to already.
+
+        `prompt` is the field to search in. Its index is not asked within a stretch: where it takes long, or
+        has nothing to go by, it would be read as a whole all the same.
+        """
         given = [lead for lead in leads if lead]
         first, *others = (given or [Q()]) if self.sees_others else [Q(), *given]
         held = Q()
         for condition in (*others, *rest):
             held &= condition
-        return Question(rows, first & self.days, held, looks_everywhere=self.is_indexed_search)
+        searched = read = Q()
+        if text := self.cleaned_data["prompt"]:
+            searched = Q(**{f"{prompt}__icontains": text})
+            read = Q(IContains(Concat(prompt, Value("", TextField())), text))
+        return Question(rows, first & self.days, held & searched, held & read, self.is_indexed_search)
 
 
 class GenerationFilters(Filters):
@@ -223,10 +233,10 @@ class GenerationFilters(Filters):
             _if(connection_name=asked["connection"]),
             _if(engine=asked["engine"]),
         ]
-        rest = [status if most else Q(), _if(prompt__icontains=asked["prompt"])]
+        rest = [status if most else Q()]
         if asked.get("group"):
             rest.append(Q(user__in=self.members))
-        return self.ask(Generation.objects.visible_to(self.user), leads, rest)
+        return self.ask(Generation.objects.visible_to(self.user), leads, rest, "prompt")
 
 
 class FileFilters(Filters):
@@ -247,11 +257,10 @@ class FileFilters(Filters):
         rest = [
             _if(generation__connection_name=asked["connection"]),
             _if(generation__engine=asked["engine"]),
-            _if(generation__prompt__icontains=asked["prompt"]),
         ]
         if asked.get("group"):
             rest.append(Q(owner__in=self.members))
-        return self.ask(ImageFile.objects.visible_to(self.user), leads, rest)
+        return self.ask(ImageFile.objects.visible_to(self.user), leads, rest, "generation__prompt")
 
 
 def words(code: str) -> str:

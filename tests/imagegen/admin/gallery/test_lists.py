@@ -284,6 +284,20 @@ def test_a_search_is_led_by_the_index_of_prompts(db: None) -> None:
     assert "generation_prompt" in plan
 
 
+@pytest.mark.skipif(not POSTGRESQL, reason="of PostgreSQL alone")
+@pytest.mark.parametrize("path", [GENERATIONS, FILES])
+def test_within_a_stretch_that_index_is_not_read(viewer: Client, member: User, path: str) -> None:
+    """Without three letters in a row it would be read as a whole."""
+    fill(member, 0, 5)
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(path, {"prompt": "zz"})
+    (asked_for,) = (one["sql"] for one in queries if "LIKE" in one["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {asked_for}")
+        assert "generation_prompt" not in str(cursor.fetchall())
+
+
 def _sql(rows: Any) -> str:
     with CaptureQueriesContext(connection) as queries:
         list(rows)
@@ -386,6 +400,12 @@ def test_expired_pictures_are_gone_here_too(viewer: Client, member: User) -> Non
     row = row_of(member, 0, generation=asked(member), expires_at=NOW - timedelta(days=400))
     assert shown(viewer.get(FILES)) == []
     assert viewer.get(f"{FILES}{row.pk}/change/").status_code == 404
+
+
+def test_from_list_to_list_with_the_filters_of_both(viewer: Client) -> None:
+    lists = viewer.get(f"{GENERATIONS}?engine=openai&status=failed").context["lists"]
+    links = {title: url for title, url, _ in lists}
+    assert links["Files"] == f"{FILES}?engine=openai"
 
 
 def test_a_long_prompt_is_cut_in_the_list(viewer: Client, member: User) -> None:
