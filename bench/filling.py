@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import connection
 
 WORDS = [
@@ -146,9 +148,42 @@ def lay_out() -> None:
         cursor.execute(_PEOPLE.replace("%%", "%"))
 
 
+_INDEXES = """
+SELECT indexname, indexdef FROM pg_indexes
+WHERE tablename IN ('imagegen_generation', 'imagegen_imagefile')
+  AND indexname NOT IN (SELECT conname FROM pg_constraint)
+"""
+
+
 def fill(first: int, last: int) -> None:
-    """Write generations `first` to `last`, and a file for each that delivered; then ANALYZE."""
+    """Write generations `first` to `last`, and a file for each that delivered; then ANALYZE.
+
+    Indexes are made again afterwards: kept up row by row, they take many times as long.
+    """
     with connection.cursor() as cursor:
+        cursor.execute(_INDEXES)
+        indexes = dict(cursor.fetchall())
+        for name in indexes:
+            cursor.execute(f"DROP INDEX {name}")
         cursor.execute(_GENERATIONS, {"first": first, "last": last, "words": list(WORDS)})
         cursor.execute(_FILES)
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        for definition in indexes.values():
+            cursor.execute(definition)
         cursor.execute("VACUUM ANALYZE")
+
+
+def make_rare(pk: UUID) -> None:
+    """A prompt with a word of its own, and a group whose only member has asked five times."""
+    from django.contrib.auth.models import Group, User
+
+    from imagegen.models import Generation, ImageFile
+
+    Generation.objects.filter(pk=pk).update(prompt="a zeppelin over a lake")
+    quiet = User.objects.create(username="quiet")
+    quiet.groups.add(Group.objects.create(name="quiet"))
+    files = list(ImageFile.objects.filter(generation__in=Generation.objects.order_by("id")[:9])[:5])
+    ImageFile.objects.filter(pk__in=[file.pk for file in files]).update(owner=quiet)
+    Generation.objects.filter(pk__in=[file.generation_id for file in files]).update(user=quiet)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")

@@ -1,8 +1,9 @@
 """What pages and requests cost with a million generations in the database, and by which plans.
 
-    python -m bench.volume --database postgres://user@127.0.0.1:5432/postgres --generations 1000000
+    python -m bench.volume
 
-Fills a database of its own. Exits with 1 where a plan reads through a table that grows.
+Fills a database of its own, on a PostgreSQL started for the occasion or on the one that --database names.
+Prints the plans behind each page, and a table; exits with 1 where a plan reads through a table that grows.
 """
 
 from __future__ import annotations
@@ -15,34 +16,81 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from bench import filling
 from tests.live import database_of_its_own
+from tests.services import PostgreSQL
 
 GROWING = {"imagegen_generation", "imagegen_imagefile", "django_admin_log"}
 GENERATIONS, FILES = "/admin/imagegen/generation/", "/admin/imagegen/imagefile/"
+FILTERS: dict[str, str] = {
+    "a person": "person=user7",
+    "a group": "group=group 3",
+    "a quiet group": "group=quiet",
+    "a connection": "connection=gemini-1",
+    "an engine": "engine=comfyui",
+    "seven days": "since={week}&until={day}",
+    "a chat": "chat={chat}",
+    "a trace id": "trace={trace}",
+    "a word of prompts": "prompt=lantern",
+    "two words in a row": "prompt=lantern fox",
+    "a word that occurs once": "prompt=zeppelin",
+    "a word that occurs nowhere": "prompt=submarine",
+    "two letters": "prompt=qq",
+    "a word, of a person": "prompt=lantern&person=user7",
+    "a word, nowhere, in seven days": "prompt=submarine&since={week}&until={day}",
+}
+"""Of both lists."""
+OF_GENERATIONS: dict[str, str] = {
+    "failed": "status=failed",
+    "succeeded": "status=succeeded",
+    "refused by quotas": "error_code=quota_exceeded",
+    "canceled, of a person": "status=canceled&person=user7",
+    "canceled, of a connection": "status=canceled&connection=openai-1",
+    "failed, of a group": "status=failed&group=group 3",
+    "what cannot be: an engine and another's connection": "engine=gemini&connection=openai-1",
+}
+PLACES = {
+    "": "",
+    ", in the middle": "before={place}",
+    ", the oldest": "before={oldest}",
+    ", back": "after={place}",
+}
+
+
+def _pages() -> Iterator[tuple[str, str]]:
+    for path, name in ((GENERATIONS, "generations"), (FILES, "files")):
+        for where, query in PLACES.items():
+            yield f"{name}{where}", f"{path}?{query}"
+        filters = FILTERS | (OF_GENERATIONS if path == GENERATIONS else {})
+        for title, query in filters.items():
+            yield f"{name}: {title}", f"{path}?{query}"
+
+
 PAGES: dict[str, str] = {
-    "gallery": GENERATIONS,
-    "gallery, page 2": f"{GENERATIONS}?p=2",
-    "gallery, failed": f"{GENERATIONS}?status__exact=failed",
-    "gallery, a word of prompts": f"{GENERATIONS}?q=lantern",
-    "gallery, words that occur nowhere": f"{GENERATIONS}?q=zeppelin",
-    "gallery, a trace id": f"{GENERATIONS}?q={{trace}}",
-    "gallery, a person": f"{GENERATIONS}?q=user7",
-    "generation": f"{GENERATIONS}{{generation}}/change/",
-    "files": FILES,
-    "file": f"{FILES}{{file}}/change/",
+    **dict(_pages()),
+    "one generation": f"{GENERATIONS}{{generation}}/change/",
+    "one file": f"{FILES}{{file}}/change/",
+    "delete 48 files, the question": f"{FILES}delete/?{{chosen}}",
+    "own generations, without the permission": f"{GENERATIONS}?prompt=lantern&as=staff",
     "API: own files": "/api/v1/files/",
     "API: usage": "/api/usage",
 }
-"""By name; `{trace}`, `{generation}` and `{file}` are those of a row in the middle."""
+"""By name; what stands in braces is of a row in the middle."""
 
 
 @dataclass(frozen=True)
 class Query:
     sql: str
     params: Any
+
+    @property
+    def reads(self) -> bool:
+        return self.sql.lstrip("( ").upper().startswith("SELECT") and "set_config" not in self.sql
 
 
 class Recorder:
@@ -98,24 +146,37 @@ def scans(answer: dict[str, Any]) -> bool:
     )
 
 
-def show_pages(client: Any, names: dict[str, str]) -> int:
-    """Print each page's queries and plans; return how many plans scan."""
+def show_pages(clients: dict[str, Any], names: dict[str, str]) -> int:
+    """Print each page's queries and plans, then all of them as a table; return how many plans scan."""
     from django.db import connection
 
-    found = 0
-    for title, path in PAGES.items():
+    found, lines = 0, []
+    for title, pattern in PAGES.items():
+        path = pattern.format(**names)
+        client = clients["staff" if "as=staff" in path else "all"]
+        client.get(path)  # the first time reads from the disk
         with connection.execute_wrapper(recorder := Recorder()):
             started = time.perf_counter()
-            response = client.get(path.format(**names))
-            seconds = time.perf_counter() - started
+            response = client.get(path)
+            milliseconds = (time.perf_counter() - started) * 1000
         if response.status_code != 200:
-            raise SystemExit(f"{title}: {path.format(**names)} answered {response.status_code}")
-        print(f"\n{title}: {len(recorder.queries)} queries, {seconds * 1000:.0f} ms")  # noqa: T201
-        for query in recorder.queries:
-            if query.sql.lstrip("( ").upper().startswith("SELECT"):
-                answer = explain(query)
-                found += scans(answer)
-                print(f"  {'SCANS ' if scans(answer) else ''}{digest(answer)}")  # noqa: T201
+            raise SystemExit(f"{title}: {path} answered {response.status_code}")
+        page = (getattr(response, "context_data", None) or {}).get("page")
+        looked = f"back to {page.looked_to:%Y-%m-%d}" if page and page.looked_to else ""
+        rows = len(page.rows) if page else ""
+        print(f"\n{title}: {path}")  # noqa: T201
+        answers = [explain(query) for query in recorder.queries if query.reads]
+        for answer in answers:
+            print(f"  {'SCANS ' if scans(answer) else ''}{digest(answer)}")  # noqa: T201
+        scanned = sum(map(scans, answers))
+        found += scanned
+        slowest = max((answer["Execution Time"] for answer in answers), default=0)
+        lines.append(
+            f"| {title} | {rows} | {len(recorder.queries)} | {milliseconds:.0f} | {slowest:.1f} "
+            f"| {looked}{' SCANS' if scanned else ''} |"
+        )
+    print("\n| page | rows | queries | ms | slowest query, ms | |\n|---|---|---|---|---|---|")  # noqa: T201
+    print("\n".join(lines))  # noqa: T201
     return found
 
 
@@ -159,9 +220,7 @@ def run(generations: int) -> int:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from bench import filling
     from imagegen.access import tokens
-    from imagegen.models import Generation, ImageFile
 
     filling.lay_out()
     busiest = User.objects.get(username="user1")
@@ -175,26 +234,50 @@ def run(generations: int) -> int:
         filled = size
         print(f"\n{size} generations, filled in {time.perf_counter() - started:.0f} s")  # noqa: T201
         show_costs(api, size)
-    staff = Client()
-    staff.force_login(busiest, backend="django.contrib.auth.backends.ModelBackend")
-    file = ImageFile.objects.filter(message_id__startswith="message-")[generations // 4]
+    clients = {"all": Client(), "staff": Client()}
+    for client, person in zip(clients.values(), (busiest, User.objects.get(username="user2")), strict=True):
+        User.objects.filter(pk=person.pk).update(is_staff=True)
+        client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    clients["all"].defaults.update({"HTTP_AUTHORIZATION": api.defaults["HTTP_AUTHORIZATION"]})
+    return show_pages(clients, names_of_rows(generations))
+
+
+def names_of_rows(generations: int) -> dict[str, str]:
+    """What the addresses of PAGES name."""
+    from imagegen.admin.gallery.pages import Place
+    from imagegen.models import Generation, ImageFile
+
+    files = ImageFile.objects.filter(message_id__startswith="message-")
+    file = files[generations // 4]
     generation = Generation.objects.get(pk=file.generation_id)
-    names = {"trace": generation.trace_id, "generation": str(generation.pk), "file": str(file.pk)}
-    staff.defaults.update({"HTTP_AUTHORIZATION": api.defaults["HTTP_AUTHORIZATION"]})
-    return show_pages(staff, names)
+    oldest = Generation.objects.order_by("created_at")[30]
+    filling.make_rare(generation.pk)
+    return {
+        "trace": generation.trace_id,
+        "chat": generation.chat_id,
+        "generation": str(generation.pk),
+        "file": str(file.pk),
+        "day": f"{generation.created_at:%Y-%m-%d}",
+        "week": f"{generation.created_at - timedelta(days=6):%Y-%m-%d}",
+        "place": str(Place(generation.created_at, generation.pk)),
+        "oldest": str(Place(oldest.created_at, oldest.pk)),
+        "chosen": "&".join(f"chosen={pk}" for pk in files.values_list("pk", flat=True)[:48]),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--database", required=True, help="URL of a PostgreSQL server's database")
+    parser.add_argument("--database", help="URL of a PostgreSQL server's database; none: one is started")
     parser.add_argument("--generations", type=int, default=1_000_000)
     options = parser.parse_args(arguments)
-    if not options.database.startswith("postgres"):
+    if options.database and not options.database.startswith("postgres"):
         parser.error("--database must be of PostgreSQL: plans are its.")
-    with database_of_its_own(options.database) as url:
-        os.environ |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    with ExitStack() as running:
+        server = options.database or running.enter_context(PostgreSQL()).url
+        url = running.enter_context(database_of_its_own(server))
+        os.environ |= {"EASEL_TEST_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
         found = run(options.generations)
     print(f"\nPlans that read through a table that grows: {found}")  # noqa: T201
     return 1 if found else 0

@@ -110,6 +110,9 @@ GROUPS: dict[str, list[Variable]] = {
         Variable("EASEL_LOGIN_PAUSE", int, 300, "Seconds of that pause."),
         Variable("EASEL_ACCESS_TOKEN_MINUTES", int, 30, "Life of an access token."),
         Variable("EASEL_REFRESH_TOKEN_DAYS", int, 14, "Life of a refresh token."),
+        Variable("EASEL_MIN_FREE_MB", int, 200,
+                 "Megabytes that must be free on the disk, else new generations get 503 before an engine is "
+                 "asked. 0: no limit."),
         Variable("EASEL_PORTRAIT_DAYS", int, 7, "Days after which a portrait's link is gone."),
     ],
     "Watching": [

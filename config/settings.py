@@ -157,6 +157,7 @@ def _database() -> dict[str, Any]:
         options = {
             "application_name": "easel",
             "connect_timeout": watched.CONNECTS_WITHIN,
+            "prepare_threshold": 5,  # None, Django's, would have imagegen/prepared.py plan anew each time
             "tcp_user_timeout": 30_000,  # milliseconds; else a host that is gone goes unnoticed
             **config.get("OPTIONS", {}),
             "pool": watched.pool(connections=max(read("EASEL_DATABASE_POOL"), 1)),
@@ -268,6 +269,7 @@ EASEL_MAX_BODY_BYTES = 70 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # forms of the admin; the API has a limit of its own
 EASEL_MAX_WAITING: int = read("EASEL_MAX_WAITING")
 EASEL_THREADS: int = read("EASEL_THREADS")
+EASEL_MIN_FREE_MB: int = read("EASEL_MIN_FREE_MB")
 EASEL_PORTRAIT_DAYS: int = read("EASEL_PORTRAIT_DAYS")
 
 SPECTACULAR_SETTINGS = {
@@ -333,5 +335,6 @@ UNFOLD = {
     "SITE_SYMBOL": "palette",
     "STYLES": navigation.STYLES,
     "SIDEBAR": navigation.SIDEBAR,
+    "DASHBOARD_CALLBACK": "config.navigation.first_page",
     "ACCOUNT": navigation.OWN_ACCOUNT,
 }

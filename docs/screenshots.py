@@ -58,6 +58,23 @@ def read_starter(page: Page) -> None:
     page.wait_for_selector(".easel-note")
 
 
+def find_pictures(page: Page) -> None:
+    page.get_by_text("More filters").click()
+    page.wait_for_load_state("networkidle")
+
+
+def open_second(page: Page) -> None:
+    page.locator(".gal-prompt").nth(1).click()
+    page.wait_for_url("**/change/")
+
+
+def tick_some(page: Page) -> None:
+    for number in (1, 2):
+        page.get_by_role("checkbox").nth(number).check()
+    page.get_by_role("button", name="Delete the ticked").click()
+    page.wait_for_url("**/delete/**")
+
+
 def hover_chart(page: Page) -> None:
     page.locator(".dash-column").nth(30).hover()
 
@@ -83,11 +100,21 @@ def make_key(page: Page) -> None:
 
 
 CONNECTIONS = "/admin/imagegen/engineconnection/"
+GENERATIONS, FILES = "/admin/imagegen/generation/", "/admin/imagegen/imagefile/"
+PROMPTS = [
+    "A cheerful woman with round glasses and a yellow beanie",
+    "A watercolour portrait of a pixie at the edge of a glowing enchanted forest, in soft morning light",
+    "A bearded man in a green coat, smiling",
+    "An isometric harbour at dusk",
+    "A girl with red curly hair and a blue hat",
+    "Abstract copper waves over a quiet lake",
+]
 SHOTS = {
     "api-docs": Shot("/api/docs", settle, (0, 1540), staff=False, dark_too=False),
     "api-docs-generate": Shot(
         "/api/docs#/images/generateImages", open_operation, (720, 2360), staff=False, dark_too=False
     ),
+    "admin-index": Shot("/admin/", rows=(0, 600)),
     "admin-settings": Shot("/admin/imagegen/imagesettings/1/change/"),
     "admin-connections": Shot(CONNECTIONS, rows=(0, 520)),
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
@@ -95,6 +122,10 @@ SHOTS = {
     "account-keys": Shot("/account/keys", make_key),
     "admin-dashboard": Shot("/admin/imagegen/usage/?range=7d", hover_chart),
     "admin-group": Shot("/admin/auth/group/1/change/"),
+    "admin-generations": Shot(GENERATIONS, find_pictures, (0, 1170)),
+    "admin-generation": Shot(GENERATIONS, open_second),
+    "admin-files": Shot(FILES, rows=(0, 900)),
+    "admin-delete": Shot(GENERATIONS, tick_some, rows=(0, 640)),
     "admin-try": Shot(f"{CONNECTIONS}1/change/", try_illustrator),
 }
 """Name -> shot. With `dark_too`, there is a second picture whose name ends in -dark."""
@@ -127,7 +158,16 @@ def easel() -> Iterator[LiveEasel]:
         server.manage(
             "quotas", "set", "Image creators", "--pictures-per-day", "20", "--money-per-month", "50"
         )
+        make_pictures(server)
         yield server
+
+
+def make_pictures(server: LiveEasel) -> None:
+    """Some requests that succeeded, and one that failed."""
+    for number, prompt in enumerate(PROMPTS):
+        more = {"size": "512x512", "n": 1 + number % 3, "metadata": {"chat_id": "chat-42"}}
+        server.post("/api/images/generations", {"prompt": prompt, **more}).raise_for_status()
+    server.post("/api/images/generations", {"prompt": "A fox", "model": "litellm/grok-imagine-image"})
 
 
 def take(browser: Browser, server: LiveEasel, shot: Shot, target: Path, *, dark: bool = False) -> None:

@@ -39,12 +39,20 @@ class TooBusy(ImageServiceError):
     """Too much is waiting already, or this process is stopping."""
 
 
+class NoSpace(ImageServiceError):
+    """The disk has no room for what the engine would be paid for."""
+
+
 class StillRunning(ImageServiceError):
     """The first request with this idempotency key has no answer yet."""
 
 
 class OtherBody(ImageServiceError):
     """This idempotency key came with another body before."""
+
+
+class Interrupted(ImageServiceError):
+    """The process that made the first request's pictures died. They may have been charged."""
 
 
 class NotStored(ImageServiceError):

@@ -9,7 +9,7 @@ at its pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -18,29 +18,37 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import DatabaseError, Error, IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 from opentelemetry import trace
 
-from imagegen import metrics, quotas, routing
+from imagegen import metrics, prepared, quotas, routing, space
 from imagegen.calls import Delivery, Plan, deliver
 from imagegen.engines.base import Capabilities, EditRequest, ImageRequest
 from imagegen.engines.errors import EngineError, EngineMisconfigured, Unsupported, error_for_code
 from imagegen.engines.sizes import Size
-from imagegen.errors import Disabled, InvalidRequest, NotStored, OtherBody, QuotaExceeded, StillRunning
-from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota, UsagePeriod
+from imagegen.errors import (
+    Disabled,
+    Interrupted,
+    InvalidRequest,
+    NotStored,
+    OtherBody,
+    QuotaExceeded,
+    StillRunning,
+)
+from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota
 from imagegen.models.generation import QUOTA_EXCEEDED
 from imagegen.models.quota import NO_QUOTA
 from imagegen.models.settings import AUTO, parse_size
 from imagegen.orders import Made, Order
 from imagegen.outlasting import Patience
+from imagegen.overdue import CUT_OFF, close_overdue
 from imagegen.tracing import current_trace_id
 from imagegen.waiting import room
 
 if TYPE_CHECKING:
     from imagegen.sources import Sources
 
-__all__ = ["Made", "Order", "close_overdue", "generate"]
+__all__ = ["Made", "Order", "generate"]
 
 logger = structlog.stdlib.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -48,7 +56,8 @@ tracer = trace.get_tracer(__name__)
 Status = Generation.Status
 
 PORTRAIT_SIZE = Size(512, 512)
-CUT_OFF, NOT_STORED, INTERNAL_ERROR = "interrupted", "not_stored", "internal_error"
+NOT_STORED, INTERNAL_ERROR = "not_stored", "internal_error"
+_OWN_FAULTS = {NOT_STORED: NotStored, CUT_OFF: Interrupted}
 STORING_SECONDS = 60
 """What may pass between an engine's deadline and the row that closes its generation."""
 
@@ -73,6 +82,7 @@ def generate(order: Order, *, read_sources: Callable[[], Sources] | None = None)
         earlier = _earlier(order)
         if earlier is not None:
             return _replay(earlier, order)
+        space.check()
         if order.n > current.max_pictures:
             raise InvalidRequest("n", f"Must be at most {current.max_pictures}.")
         if order.connection is not None:
@@ -157,7 +167,8 @@ def _begin(order: Order, plans: list[Plan], quota: Quota) -> Generation:
     """
     longest = max(plan.route.engine.config.deadline for plan in plans)
     reserved = max(plan.route.connection.price for plan in plans) * order.n
-    with transaction.atomic():
+    # Without a quota there is nothing to count, and one statement needs no transaction around it.
+    with nullcontext() if quota == NO_QUOTA else transaction.atomic():
         quotas.check(order.user, quota, pictures=order.n, money=reserved)
         now = timezone.now()
         return _write_down(
@@ -189,7 +200,7 @@ def _write_refusal(order: Order, plans: list[Plan], refusal: QuotaExceeded) -> N
 
 def _write_down(order: Order, plans: list[Plan], **fields: Any) -> Generation:
     route, request = plans[0].route, plans[0].request
-    return Generation.objects.create(
+    generation = Generation(
         user=order.user,
         operation=order.operation,
         connection=route.connection,
@@ -210,6 +221,8 @@ def _write_down(order: Order, plans: list[Plan], **fields: Any) -> Generation:
         trace_id=current_trace_id(),
         **fields,
     )
+    prepared.insert([generation])
+    return generation
 
 
 def _carry_out(generation: Generation, plans: list[Plan], order: Order) -> Made:
@@ -295,7 +308,7 @@ def _record(generation: Generation, delivery: Delivery) -> None:
             cost=delivery.cost,
         )
         if closed:
-            ImageFile.objects.bulk_create(delivery.files)
+            prepared.insert(delivery.files)
         elif not ImageFile.objects.filter(pk=delivery.files[0].pk).exists():
             raise TooLate
         # else an earlier try was committed, and the database went away before it could say so
@@ -337,24 +350,6 @@ def _count(generation: Generation, outcome: str, *, pictures: int = 0) -> None:
     metrics.pictures(*labels).inc(pictures)
 
 
-def close_overdue() -> int:
-    """Close what a crash left running past its deadline; return how many. Safe from any machine."""
-    overdue = Generation.objects.overdue()
-    with transaction.atomic():
-        begun = list(overdue.order_by().values_list("created_at", flat=True))
-        closed = overdue.update(
-            status=Status.FAILED,
-            pictures_failed=F("pictures_asked"),
-            error_code=CUT_OFF,
-            error_message="The service was interrupted while the picture was being made.",
-            may_have_charged=True,
-            finished_at=timezone.now(),
-        )
-        UsagePeriod.objects.mark_stale(begun)
-    metrics.closed_overdue.inc(closed)
-    return closed
-
-
 def _earlier(order: Order) -> Generation | None:
     if not order.idempotency_key:
         return None
@@ -376,8 +371,8 @@ def _replay(earlier: Generation, order: Order) -> Made:
         raise StillRunning(
             "The first request with this Idempotency-Key is still running.", retry_after=min(max(wait, 1), 5)
         )
-    if earlier.status == Status.FAILED and earlier.error_code == NOT_STORED:
-        raise NotStored(earlier.error_message)
     if earlier.status == Status.FAILED:
+        if own := _OWN_FAULTS.get(earlier.error_code):
+            raise own(earlier.error_message)
         raise error_for_code(earlier.error_code, earlier.error_message)
     return Made(earlier, list(ImageFile.objects.alive().filter(generation=earlier).order_by("position")))

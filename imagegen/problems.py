@@ -14,7 +14,9 @@ _STATUS_AND_CODE: dict[type[errors.ImageServiceError], tuple[int, str]] = {
     errors.StillRunning: (409, "still_running"),
     errors.OtherBody: (422, "idempotency_key_reused"),
     errors.QuotaExceeded: (429, QUOTA_EXCEEDED),
+    errors.Interrupted: (500, "interrupted"),
     errors.NotStored: (500, "not_stored"),
+    errors.NoSpace: (503, "no_space"),
     errors.TooBusy: (503, "too_busy"),
 }
 

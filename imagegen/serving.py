@@ -64,7 +64,7 @@ def serve(
 
 
 def serve_thumbnail(request: HttpRequest, file: ImageFile, *, may_redirect: bool = True) -> HttpResponseBase:
-    """The same for its thumbnail, which has no ranges. Raises Http404, NotWritten."""
+    """The same for its thumbnail, which has no ranges. Raises Http404."""
     disposition = _disposition(f"{PurePosixPath(file.name).stem}-{THUMBNAIL_EDGE}.webp", False)
     said = _Said(f'"{file.sha256}-{THUMBNAIL_EDGE}"', "image/webp", disposition, _max_age(file), may_redirect)
     return _respond(request, said, lambda: _answer_whole(request, thumbnails.find_or_make(file), said))
@@ -111,12 +111,14 @@ def _answer(request: HttpRequest, file: ImageFile, said: _Said) -> HttpResponseB
     return response
 
 
-def _answer_whole(request: HttpRequest, stored: FieldFile, said: _Said) -> HttpResponseBase:
-    handed_over = _hand_over(request, stored, said)
-    if handed_over is not None:
+def _answer_whole(request: HttpRequest, stored: FieldFile | bytes, said: _Said) -> HttpResponseBase:
+    if isinstance(stored, bytes):
+        data = stored
+    elif (handed_over := _hand_over(request, stored, said)) is not None:
         return handed_over
-    with _open(stored) as source:
-        data = source.read()
+    else:
+        with _open(stored) as source:
+            data = source.read()
     length = {"Content-Length": str(len(data))}
     return HttpResponse(b"" if request.method == "HEAD" else data, headers=length)
 

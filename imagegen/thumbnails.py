@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from django.db.models.fields.files import FieldFile
 from django.http import Http404
 
@@ -10,9 +11,13 @@ from imagegen.calls import gate
 from imagegen.database import release_connections
 from imagegen.models import ImageFile
 
+logger = structlog.stdlib.get_logger(__name__)
 
-def find_or_make(file: ImageFile) -> FieldFile:
-    """The stored thumbnail. Raises Http404 where the picture is gone, NotWritten."""
+
+def find_or_make(file: ImageFile) -> FieldFile | bytes:
+    """The stored thumbnail; its bytes alone where the storage does not take it, which is logged. Raises
+    Http404 where the picture is gone.
+    """
     if file.thumbnail:
         return file.thumbnail  # type: ignore[no-any-return]
     release_connections()
@@ -21,7 +26,11 @@ def find_or_make(file: ImageFile) -> FieldFile:
             data = pictures.make_thumbnail(stored.read())
     except FileNotFoundError:
         raise Http404 from None
-    thumbnail = storage.store_thumbnail(file, data)
+    try:
+        thumbnail = storage.store_thumbnail(file, data)
+    except storage.NotWritten:
+        logger.exception("thumbnail not stored", file=str(file.pk))
+        return data
     if thumbnail is None:
         raise Http404
     return thumbnail

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from imagegen import storage
 from imagegen.access.models import RateLimit
-from imagegen.generation import close_overdue
 from imagegen.lifecycle.report import Report
 from imagegen.models import Generation, GroupRetention, ImageFile, ImageSettings, Ticket
 from imagegen.models.file import FileQuerySet
+from imagegen.overdue import close_overdue
 
 BATCH = 200
 """Pictures that one transaction deletes."""

@@ -8,6 +8,7 @@ from gunicorn.config import Config
 from config import gunicorn
 from imagegen.errors import TooBusy
 from imagegen.waiting import WaitingRoom
+from tests.config.production import SECRETS, run
 
 
 @pytest.fixture
@@ -78,3 +79,17 @@ def test_what_gunicorn_is_told():
     assert gunicorn.bind == "127.0.0.1:8005"
     assert (gunicorn.workers, gunicorn.threads, gunicorn.worker_connections) == (2, 800, 2000)
     assert (gunicorn.graceful_timeout, gunicorn.forwarded_allow_ips) == (120, "")
+
+
+@pytest.mark.parametrize(("served", "watches"), [("config.wsgi", True), ("string", False)])
+def test_overdue_generations_are_watched_for_where_easel_is_served(tmp_path, served, watches):
+    """Not where bench/floor.py borrows this configuration."""
+    program = (
+        f"import {served}, threading, types; from config import gunicorn\n"
+        "worker = types.SimpleNamespace(place=0)\n"
+        "def watching(): return any(thread.name == 'overdue' for thread in threading.enumerate())\n"
+        "gunicorn.post_worker_init(worker); print(watching())\n"
+        "gunicorn.worker_exit(None, worker); print(watching())\n"
+    )
+    ended = run(tmp_path, "-c", program, **SECRETS)
+    assert ended.stdout.split() == [str(watches), "False"], ended.stderr

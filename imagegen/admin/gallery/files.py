@@ -22,6 +22,7 @@ from imagegen.serving import serve, serve_thumbnail
 class ImageFileAdmin(GalleryAdmin):
     filters = FileFilters
     size = 48
+    list_title = "Files"
     list_template = "imagegen/gallery/files.html"
 
     def visible(self, request: HttpRequest) -> FileQuerySet:

@@ -14,16 +14,19 @@ from django import forms
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Concat
+from django.db.models.lookups import IContains
 from django.http import HttpRequest
 
 from imagegen.admin.gallery.pages import Place, Question
 from imagegen.engines import ENGINES
 from imagegen.engines.errors import CODES
-from imagegen.generation import CUT_OFF, INTERNAL_ERROR, NOT_STORED
+from imagegen.generation import INTERNAL_ERROR, NOT_STORED
 from imagegen.models import EngineConnection, Generation, ImageFile
 from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.generation import QUOTA_EXCEEDED
+from imagegen.overdue import CUT_OFF
 
 SHORTEST_INDEXED = 3
 """Letters in a row without which the index of prompts leads nowhere."""
@@ -32,6 +35,8 @@ MOST_MEMBERS = 1000
 SUGGESTED = 10
 """People whose names begin as the one that was asked for."""
 OTHERS = ("person", "group")
+FIRST = {"prompt", "person", "status"}
+"""Those that are always to be seen."""
 Choices = list[tuple[str, str]]
 
 
@@ -50,8 +55,10 @@ class Day(forms.DateInput):
 class OneOf(forms.CharField):
     """A choice that may have gone since: history keeps names."""
 
-    def __init__(self, everything: str, *, max_length: int) -> None:
-        super().__init__(max_length=max_length, required=False, widget=forms.Select({"class": "easel-input"}))
+    def __init__(self, everything: str, *, max_length: int, label: str | None = None) -> None:
+        super().__init__(
+            max_length=max_length, required=False, label=label, widget=forms.Select({"class": "easel-input"})
+        )
         self.everything = everything
 
     def offer(self, choices: Iterable[tuple[str, str]], chosen: str) -> None:
@@ -77,7 +84,7 @@ class Filters(forms.Form):
     engine = OneOf("All engines", max_length=30)
     chat = forms.CharField(max_length=255, required=False, label="Chat", widget=Text(placeholder="Id"))
     since = forms.DateField(required=False, label="From", widget=Day())
-    until = forms.DateField(required=False, label="Until", widget=Day(), help_text="UTC, both included.")
+    until = forms.DateField(required=False, label="Until", widget=Day())
     trace = forms.CharField(
         max_length=32,
         required=False,
@@ -121,6 +128,18 @@ class Filters(forms.Form):
         """As they stand in the address, without the place in the list."""
         named = [name for name in self.fields if name not in ("before", "after")]
         return {name: self.data[name] for name in named if self.data.get(name)}
+
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name in FIRST]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in FIRST]
+
+    @property
+    def uses_more(self) -> bool:
+        return bool(self.filters.keys() - FIRST)
 
     def clean_person(self) -> Any:
         name = self.cleaned_data["person"]
@@ -167,19 +186,27 @@ class Filters(forms.Form):
         words = "".join(letter if letter.isalnum() else " " for letter in self.cleaned_data["prompt"]).split()
         return not self.cleaned_data["prompt"] or any(len(word) >= SHORTEST_INDEXED for word in words)
 
-    def ask(self, rows: QuerySet[Any], leads: Iterable[Q], rest: Iterable[Q]) -> Question:
-        """The first of the leads leads; the others must hold as well. One's own rows are led to already."""
+    def ask(self, rows: QuerySet[Any], leads: Iterable[Q], rest: Iterable[Q], prompt: str) -> Question:
+        """The first of the leads leads; the others must hold as well. One's own rows are led to already.
+
+        `prompt` is the field to search in. Its index is not asked within a stretch: where it takes long, or
+        has nothing to go by, it would be read as a whole all the same.
+        """
         given = [lead for lead in leads if lead]
         first, *others = (given or [Q()]) if self.sees_others else [Q(), *given]
         held = Q()
         for condition in (*others, *rest):
             held &= condition
-        return Question(rows, first & self.days, held, looks_everywhere=self.is_indexed_search)
+        searched = read = Q()
+        if text := self.cleaned_data["prompt"]:
+            searched = Q(**{f"{prompt}__icontains": text})
+            read = Q(IContains(Concat(prompt, Value("", TextField())), text))
+        return Question(rows, first & self.days, held & searched, held & read, self.is_indexed_search)
 
 
 class GenerationFilters(Filters):
     status = OneOf("Any status", max_length=10)
-    error_code = OneOf("Any error", max_length=40)
+    error_code = OneOf("Any error", max_length=40, label="Error")
     field_order = [
         "prompt", "person", "group", "connection", "engine", "status", "error_code", "since", "until", "chat",
         "trace",
@@ -195,41 +222,45 @@ class GenerationFilters(Filters):
 
     def question(self) -> Question:
         asked = self.cleaned_data
-        status = Q(status=asked["status"]) if asked["status"] else Q()
         most = asked["status"] == Generation.Status.SUCCEEDED
+        status = Q(status=asked["status"]) if most else _if_other(status=asked["status"], than="succeeded")
         leads = [
-            _if(trace_id=asked["trace"]),
-            _if(chat_id=asked["chat"]),
+            _if_other(trace_id=asked["trace"]),
+            _if_other(chat_id=asked["chat"]),
             _if(user=asked.get("person")),
-            _if(error_code=asked["error_code"]),
+            _if_other(error_code=asked["error_code"]),
             Q() if most else status,
             _if(connection_name=asked["connection"]),
             _if(engine=asked["engine"]),
         ]
-        rest = [status if most else Q(), _if(prompt__icontains=asked["prompt"])]
+        rest = [status if most else Q()]
         if asked.get("group"):
             rest.append(Q(user__in=self.members))
-        return self.ask(Generation.objects.visible_to(self.user), leads, rest)
+        return self.ask(Generation.objects.visible_to(self.user), leads, rest, "prompt")
 
 
 class FileFilters(Filters):
+    @staticmethod
+    def traced(trace: str) -> Q:
+        of_it = Generation.objects.filter(_if_other(trace_id=trace))
+        return Q(generation__in=of_it) if trace else Q()
+
     field_order = ["prompt", "person", "group", "connection", "engine", "since", "until", "chat", "trace"]
 
     def question(self) -> Question:
         asked = self.cleaned_data
         leads = [
-            Q(generation__in=Generation.objects.filter(trace_id=asked["trace"])) if asked["trace"] else Q(),
-            _if(chat_id=asked["chat"]),
+            self.traced(asked["trace"]),
+            _if_other(chat_id=asked["chat"]),
             _if(owner=asked.get("person")),
         ]
         rest = [
             _if(generation__connection_name=asked["connection"]),
             _if(generation__engine=asked["engine"]),
-            _if(generation__prompt__icontains=asked["prompt"]),
         ]
         if asked.get("group"):
             rest.append(Q(owner__in=self.members))
-        return self.ask(ImageFile.objects.visible_to(self.user), leads, rest)
+        return self.ask(ImageFile.objects.visible_to(self.user), leads, rest, "generation__prompt")
 
 
 def words(code: str) -> str:
@@ -241,6 +272,12 @@ def _if(**lookup: Any) -> Q:
     """Nothing, where nothing is asked for."""
     (value,) = lookup.values()
     return Q() if value in (None, "") else Q(**lookup)
+
+
+def _if_other(than: str = "", **lookup: str) -> Q:
+    """The same in the words of an index that leaves out `than`: SQLite does not see that they follow."""
+    (name,) = lookup
+    return _if(**lookup) and Q(**lookup) & ~Q(**{name: than})
 
 
 def _place(text: str) -> Place | None:

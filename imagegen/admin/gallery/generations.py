@@ -22,7 +22,7 @@ from imagegen.models.generation import GenerationQuerySet
 
 EXCERPT = 220
 """Letters of a prompt in the list."""
-SHOWN = 4
+SHOWN = 2
 """Thumbnails of one generation in the list."""
 LISTED = [
     "user__username", "operation", "connection_name", "engine", "model", "pictures_asked", "pictures_failed",
@@ -34,6 +34,7 @@ LISTED = [
 class GenerationAdmin(GalleryAdmin):
     filters = GenerationFilters
     size = 25
+    list_title = "Generations"
     list_template = "imagegen/gallery/generations.html"
 
     def visible(self, request: HttpRequest) -> GenerationQuerySet:

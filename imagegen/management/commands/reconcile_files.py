@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from imagegen.generation import close_overdue
 from imagegen.lifecycle import recovery
 from imagegen.lifecycle.inventory import EmptyStorage, Inventory
 from imagegen.lifecycle.report import Report
+from imagegen.overdue import close_overdue
 from imagegen.storage import NotWritten
 
 

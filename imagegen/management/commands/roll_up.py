@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from imagegen.generation import close_overdue
 from imagegen.lifecycle.report import Report
+from imagegen.overdue import close_overdue
 from imagegen.rollup import periods
 
 

@@ -196,7 +196,7 @@ def test_a_try_is_a_picture_like_any_other_by_this_connection_alone(
     assert (row.user, row.connection, row.status, row.prompt) == (superuser, studio, "succeeded", "a fox")
     assert file.owner == superuser and f"/admin/imagegen/imagefile/{file.pk}/content/" in answer
     assert "1024 × 1024" in answer and "US$ 0.25" in answer
-    assert admin_pages.get(f"/admin/imagegen/imagefile/{file.pk}/content/").status_code == 200
+    assert admin_pages.get(f"/api/v1/files/{file.pk}/content").status_code == 200
 
 
 def test_a_try_that_fails_is_a_sentence_and_a_record(

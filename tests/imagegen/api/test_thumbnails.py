@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client
 from PIL import Image
 
@@ -70,6 +71,22 @@ def test_of_two_at_once_one_is_kept(api: Client, file: ImageFile, monkeypatch: p
     assert api.get(thumbnail(file)).status_code == 200
     file.refresh_from_db()
     assert stored_names() == sorted([file.file.name, file.thumbnail.name])
+
+
+def test_where_the_storage_is_full_it_is_sent_and_not_kept(
+    api: Client, file: ImageFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(default_storage, "save", full)
+        sent = api.get(thumbnail(file))
+    assert (sent.status_code, sent.headers["Content-Type"]) == (200, "image/webp")
+    assert Image.open(BytesIO(sent.content)).size[0] <= 320
+    file.refresh_from_db()
+    assert not file.thumbnail and stored_names() == [file.file.name]
+    assert api.get(thumbnail(file)).content == sent.content
 
 
 def test_a_file_that_goes_meanwhile_leaves_nothing(

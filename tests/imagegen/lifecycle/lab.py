@@ -327,6 +327,22 @@ def age() -> None:
                 os.utime(path, (then, then))
 
 
+def leave_running(*, number: int) -> None:
+    """Generations whose processes died, and whose deadlines have passed."""
+    from django.utils import timezone
+
+    from imagegen.models import Generation
+
+    then = timezone.now() - timedelta(seconds=1)
+    Generation.objects.bulk_create(Generation(deadline_at=then) for _ in range(number))
+
+
+def close_overdue() -> int:
+    from imagegen import overdue
+
+    return overdue.close_overdue()
+
+
 def execute(*, model: str, where: dict[str, Any], **values: Any) -> int:
     """Update rows."""
     from django.apps import apps

@@ -12,10 +12,10 @@ from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import transaction
 
-from imagegen.generation import close_overdue
 from imagegen.lifecycle import stories
 from imagegen.models import Generation, Usage, UsagePeriod
 from imagegen.models.usage import Span
+from imagegen.overdue import close_overdue
 from imagegen.rollup import periods
 from tests.imagegen.rollup.making import NOW, begun
 
