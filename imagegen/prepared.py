@@ -36,10 +36,20 @@ def cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
 @cache
 def _planning() -> type[Any]:
     from django.db.backends.postgresql.base import ServerBindingCursor  # type: ignore[attr-defined]
+    from psycopg.errors import FeatureNotSupported
+    from psycopg.pq import TransactionStatus
 
     class Planning(ServerBindingCursor):  # type: ignore[misc]  # unknown to the stubs
         def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
-            return super().execute(query, params, prepare=True, **kwargs)
+            try:
+                return super().execute(query, params, prepare=True, **kwargs)
+            except FeatureNotSupported:
+                # A migration has changed a column since. What a transaction has begun is rolled back, and
+                # psycopg then forgets all plans by itself.
+                if self.connection.info.transaction_status != TransactionStatus.IDLE:
+                    raise
+                self.connection.execute("DEALLOCATE ALL")
+                return super().execute(query, params, prepare=True, **kwargs)
 
     return Planning
 

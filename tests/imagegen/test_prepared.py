@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -70,3 +72,15 @@ def test_quotas_and_connections_are_looked_up_anew_each_time(member: User) -> No
     member.groups.add(group)
     assert ImageSettings.objects.current().quotas_exist
     assert limited in find_usable(member)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL alone")
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_meanwhile_costs_no_request(member: User) -> None:
+    """PostgreSQL refuses a plan whose columns have another type since; the worker that has it still runs."""
+    find = Prepared(lambda pk: User.objects.filter(pk=pk))
+    for length in (160, 150):
+        assert find(member.pk or 0) == [member]
+        with psycopg.connect(**connection.get_connection_params()) as another:
+            another.execute(f"ALTER TABLE auth_user ALTER COLUMN first_name TYPE varchar({length})")
+        assert find(member.pk or 0) == [member]
