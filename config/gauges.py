@@ -110,8 +110,6 @@ def _look() -> _Rows | None:
     found: SimpleQueue[_Rows | None] = SimpleQueue()
     if connection.vendor == "sqlite":
         _read_into(found)
-    elif not _one_at_a_time.acquire(timeout=PATIENCE):
-        return None
     else:
         threading.Thread(target=_read_alone, args=(found,), daemon=True).start()
     try:
@@ -121,6 +119,9 @@ def _look() -> _Rows | None:
 
 
 def _read_alone(found: SimpleQueue[_Rows | None]) -> None:
+    """Nothing where another look still hangs."""
+    if not _one_at_a_time.acquire(timeout=PATIENCE):
+        return
     try:
         _read_into(found)
     finally:

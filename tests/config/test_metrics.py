@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError
@@ -300,6 +301,16 @@ class TestLookedUp:
             free.set()
         assert gauges._one_at_a_time.acquire(timeout=20)
         gauges._one_at_a_time.release()
+
+    def test_a_look_that_could_not_begin_leaves_room_for_the_next(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gauges, "_read", lambda: gauges._Rows(0, []))
+        monkeypatch.setattr(gauges.connection, "vendor", "somewhere else", raising=False)
+        with monkeypatch.context() as crowded, pytest.raises(RuntimeError):
+            crowded.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("no more threads")))
+            scrape()
+        assert scrape()("easel_database_up") == 1
 
 
 def test_the_middleware_passes_the_answer_on(settings: Any, rf: Any) -> None:
