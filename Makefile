@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-services check bench chaos format lock docs clean
+.PHONY: help install run test test-services check audit bench chaos format lock docs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -25,6 +25,11 @@ check: $(VENV)/.installed-dev  ## Lint, types, import rules, migrations, deploym
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m bandit -q -c pyproject.toml -r config imagegen portraits
 	$(BIN)/python -m tests.check_project
+
+audit: $(VENV)/bin/python  ## Known weaknesses of what is installed; needs the network
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install -q --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt $(ARGS)
 
 bench: $(VENV)/.installed-dev  ## Load on Easel, a bare floor and LiteLLM, side by side; ARGS="--help" tells more
 	$(BIN)/python -m bench $(ARGS)

@@ -25,15 +25,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
-
 from bench import contestants, litellm, report
 from bench.clients import Load
 from bench.contestants import Contestant, Easel
 from bench.runs import Run, ask, drive
 from tests.live import ROOT
+from tests.services import NotInstalled, PostgreSQL
 
-LOCAL = "postgres://postgres@127.0.0.1:5432/postgres"
 SECTIONS = ("quick", "waiting", "files")
 ALL = tuple(report.NAMES)
 
@@ -67,7 +65,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--database",
         default=os.environ.get("EASEL_BENCH_DATABASE", ""),
         help="PostgreSQL URL, or EASEL_BENCH_DATABASE; a database of its own is made and dropped there. "
-        f"Without it {LOCAL}, where that answers",
+        "Without it, a server is started for the occasion",
     )
     parser.add_argument("--clients", type=_numbers, default=[1, 8, 32], help="with an engine at 0 s")
     parser.add_argument("--requests", type=int, default=240, help="that those make in all")
@@ -92,10 +90,10 @@ def _start(folder: Path, stack: ExitStack, chosen: argparse.Namespace) -> tuple[
     if "sqlite" in chosen.only:
         present.append(stack.enter_context(contestants.easel("sqlite", folder, engine.url, "")))
     if "postgresql" in chosen.only:
-        if url := _database(chosen.database):
+        if url := _database(chosen.database, stack):
             present.append(stack.enter_context(contestants.easel("postgresql", folder, engine.url, url)))
         else:
-            _say(f"PostgreSQL is left out: no --database, and nothing answers at {LOCAL}.")
+            _say("PostgreSQL is left out: no --database, and it is not installed here.")
     if "litellm" in chosen.only:
         if version := litellm.install():
             _say(f"LiteLLM {version}")
@@ -105,14 +103,12 @@ def _start(folder: Path, stack: ExitStack, chosen: argparse.Namespace) -> tuple[
     return engine, present
 
 
-def _database(url: str) -> str:
+def _database(url: str, stack: ExitStack) -> str:
+    """Of a server that waits for its disk, as in production."""
     try:
-        psycopg.connect(url or LOCAL, connect_timeout=5).close()
-    except psycopg.OperationalError:
-        if url:
-            raise
+        return url or stack.enter_context(PostgreSQL(durable=True)).url
+    except NotInstalled:
         return ""
-    return url or LOCAL
 
 
 def _quick(engine: Contestant, others: list[Contestant], chosen: argparse.Namespace) -> Iterator[Run]:

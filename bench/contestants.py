@@ -22,7 +22,6 @@ from tests.live import LiveEasel, free_port
 
 BODY = {"prompt": "A lake at dawn", "size": "1024x1024"}
 WORKERS = 2
-GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn")
 RATES_THAT_COUNT = {"EASEL_RATE_USER": "1000000", "EASEL_RATE_ADDRESS": "1000000"}
 """As in production every request is counted; these refuse none."""
 
@@ -118,12 +117,13 @@ def easel(name: str, folder: Path, engine: str, database: str) -> Iterator[Easel
 
 @contextmanager
 def floor(folder: Path, engine: str) -> Iterator[Contestant]:
-    """Under gunicorn as it serves Easel, which wants Easel's settings, and secrets for them."""
+    """Under gunicorn as it serves Easel, whose configuration wants settings, and secrets for them."""
     port, place = free_port(), folder / "floor"
     live = LiveEasel(place, EASEL_THREADS="", EASEL_WORKERS=str(WORKERS), PORT=str(port), DATABASE_URL="")
     secrets = {"SECRET_KEY": "bench" * 10, "EASEL_ENCRYPTION_KEYS": "A" * 43 + "="}
     environment = {"MALLOC_ARENA_MAX": "2", **live.environment, **secrets, "BENCH_ENGINE": engine}
-    command = [*GUNICORN, "bench.floor:application"]
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:bench.floor_gunicorn"]
+    command = [*gunicorn, "bench.floor:application"]
     with running(command, port=port, log=folder / "floor.log", environment=environment) as pid:
         yield Contestant("floor", f"http://127.0.0.1:{port}", pid)
 

@@ -148,19 +148,28 @@ def lay_out() -> None:
         cursor.execute(_PEOPLE.replace("%%", "%"))
 
 
+_INDEXES = """
+SELECT indexname, indexdef FROM pg_indexes
+WHERE tablename IN ('imagegen_generation', 'imagegen_imagefile')
+  AND indexname NOT IN (SELECT conname FROM pg_constraint)
+"""
+
+
 def fill(first: int, last: int) -> None:
     """Write generations `first` to `last`, and a file for each that delivered; then ANALYZE.
 
-    The index of prompts is made again afterwards: a million rows one by one take it half an hour.
+    Indexes are made again afterwards: kept up row by row, they take many times as long.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'generation_prompt'")
-        (index,) = cursor.fetchone()
-        cursor.execute("DROP INDEX generation_prompt")
+        cursor.execute(_INDEXES)
+        indexes = dict(cursor.fetchall())
+        for name in indexes:
+            cursor.execute(f"DROP INDEX {name}")
         cursor.execute(_GENERATIONS, {"first": first, "last": last, "words": list(WORDS)})
         cursor.execute(_FILES)
         cursor.execute("SET maintenance_work_mem = '512MB'")
-        cursor.execute(index)
+        for definition in indexes.values():
+            cursor.execute(definition)
         cursor.execute("VACUUM ANALYZE")
 
 

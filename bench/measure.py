@@ -34,24 +34,24 @@ class Watch:
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
-        self._cpu_before = sum(map(cpu_seconds, tree(self.pid)))
-        self._server_before = self._server_now = backends(self.database)
+        self._before, self._server_before = processes(self.pid), backends(self.database)
+        self._now, self._server_now = dict(self._before), dict(self._server_before)
         self._thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._ended.set()
         self._thread.join()
-        self.cpu = sum(map(cpu_seconds, tree(self.pid))) - self._cpu_before
+        self._now |= processes(self.pid)
         self._server_now |= backends(self.database)
-        self.server_cpu = sum(
-            seconds - self._server_before.get(pid, 0) for pid, seconds in self._server_now.items()
-        )
+        self.cpu = _spent(self._before, self._now)
+        self.server_cpu = _spent(self._server_before, self._server_now)
 
     def _run(self) -> None:
         with sessions(self.database) as states:
             while not self._ended.wait(0.25):
                 self.peak_memory = max(self.peak_memory, sum(map(pss, tree(self.pid))))
+                self._now |= processes(self.pid)
                 self._server_now |= backends(self.database)
                 seen = states()
                 self.most_sessions = max(self.most_sessions, seen.total())
@@ -71,6 +71,15 @@ def sessions(url: str) -> Iterator[Callable[[], Counter[str]]]:
         own = connection.info.backend_pid
         query = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
         yield lambda: Counter(state for (state,) in connection.execute(query, [own]))
+
+
+def processes(pid: int) -> dict[int, float]:
+    """CPU seconds of each process of a tree, as long as it runs."""
+    return {process: cpu_seconds(process) for process in tree(pid)}
+
+
+def _spent(before: dict[int, float], now: dict[int, float]) -> float:
+    return sum(seconds - before.get(pid, 0) for pid, seconds in now.items())
 
 
 def backends(url: str) -> dict[int, float]:

@@ -11,7 +11,7 @@ from typing import Self
 
 import psycopg
 
-from bench.__main__ import pss
+from bench.measure import pss
 from chaos.service import Service
 
 LONG = 5.0

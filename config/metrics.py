@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from config import metrics_files
 from config.gauges import GaugesCollector
 from imagegen import metrics as counted
 from imagegen.access.addresses import comes_from
@@ -87,10 +88,11 @@ def _bytes(text: str) -> bytes:
 
 
 def _all_processes() -> CollectorRegistry:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    folder = os.environ.get(metrics_files.FOLDER, "")
+    if not os.path.isdir(folder):
         return counted.REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     return registry
 
 

@@ -71,3 +71,31 @@ OWN_ACCOUNT = {
     "navigation": [{"title": "Your API keys", "link": reverse_lazy("account-keys")}],
 }
 """In the menu of whoever is logged in."""
+
+ABOUT = {
+    "Dashboard": "Pictures, failures, waiting time and money over time.",
+    "Images": "What is switched on, which connection does what, defaults and limits.",
+    "Connections": "Image engines: set up, tested and tried here.",
+    "Generations": "Requests, refused ones included, and what became of them.",
+    "Files": "Stored pictures.",
+    "Users": "Who may log in, and what each may do.",
+    "Groups": "What many may do, and how much: permissions and quotas.",
+    "API keys": "Whose there are and when they were last used; revoke them.",
+    "Wrong passwords": "Who is locked out, and why.",
+    "Changes": "Who changed what, and when.",
+}
+"""A word on each entry, for the first page."""
+
+
+def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the sidebar has for this person, section by section."""
+    sections = [
+        (group["title"] or "Overview", [entry for entry in group["items"] if entry["has_permission"]])
+        for group in context["sidebar_navigation"]
+    ]
+    told = [
+        (title, [(entry["title"], entry["link"], ABOUT[entry["title"]]) for entry in entries])
+        for title, entries in sections
+        if entries
+    ]
+    return {**context, "title": "Easel", "sections": told}

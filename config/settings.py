@@ -157,6 +157,7 @@ def _database() -> dict[str, Any]:
         options = {
             "application_name": "easel",
             "connect_timeout": watched.CONNECTS_WITHIN,
+            "prepare_threshold": 5,  # None, Django's, would have imagegen/prepared.py plan anew each time
             "tcp_user_timeout": 30_000,  # milliseconds; else a host that is gone goes unnoticed
             **config.get("OPTIONS", {}),
             "pool": watched.pool(connections=max(read("EASEL_DATABASE_POOL"), 1)),
@@ -334,5 +335,6 @@ UNFOLD = {
     "SITE_SYMBOL": "palette",
     "STYLES": navigation.STYLES,
     "SIDEBAR": navigation.SIDEBAR,
+    "DASHBOARD_CALLBACK": "config.navigation.first_page",
     "ACCOUNT": navigation.OWN_ACCOUNT,
 }

@@ -6,6 +6,7 @@ exported; the id is made all the same.
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.config
 import time
@@ -17,6 +18,7 @@ from django.http import HttpRequest, HttpResponseBase
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 logger = structlog.stdlib.get_logger("easel.request")
@@ -28,7 +30,9 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> None:
     """Set up structured logs, and a tracer that exports where an endpoint is given."""
-    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}))
+    # Where nobody collects spans, they are ids and nothing else.
+    sampler = DEFAULT_ON if endpoint else ALWAYS_OFF
+    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}), sampler=sampler)
     if endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -91,10 +95,15 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
 
 
 def _for_people(stream: TextIO) -> structlog.dev.ConsoleRenderer:
-    """Tracebacks are plain: the pretty ones show local variables, and keys among them."""
-    return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_traceback)
+
+
+def _write_traceback(stream: TextIO, exc_info: Any) -> None:
+    """Plain: the pretty ones show local variables, and keys among them. Its lines are set in, for the
+    message in it may be a stranger's, and no line of a stranger's may look like one of ours."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write("\n".join(f"  {line.translate(_ESCAPED)}" for line in text.getvalue().split("\n")))
 
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}

@@ -114,6 +114,7 @@ SHOTS = {
     "api-docs-generate": Shot(
         "/api/docs#/images/generateImages", open_operation, (720, 2360), staff=False, dark_too=False
     ),
+    "admin-index": Shot("/admin/", rows=(0, 600)),
     "admin-settings": Shot("/admin/imagegen/imagesettings/1/change/"),
     "admin-connections": Shot(CONNECTIONS, rows=(0, 520)),
     "admin-connection": Shot(f"{CONNECTIONS}2/change/", test_connection),
@@ -121,7 +122,7 @@ SHOTS = {
     "account-keys": Shot("/account/keys", make_key),
     "admin-dashboard": Shot("/admin/imagegen/usage/?range=7d", hover_chart),
     "admin-group": Shot("/admin/auth/group/1/change/"),
-    "admin-generations": Shot(GENERATIONS, find_pictures),
+    "admin-generations": Shot(GENERATIONS, find_pictures, (0, 1170)),
     "admin-generation": Shot(GENERATIONS, open_second),
     "admin-files": Shot(FILES, rows=(0, 900)),
     "admin-delete": Shot(GENERATIONS, tick_some, rows=(0, 640)),

@@ -94,7 +94,9 @@ written = _total("storage_written_bytes", "Pictures and thumbnails written to th
 storage_failures = _count("storage_failures", "What the storage did not do.", "operation")
 quota_refusals = _count("quota_refusals", "Generations refused by a quota.", "quota")
 rate_refusals = _count("rate_refusals", "Requests refused by a rate.", "rate")
-busy_refusals = _count("busy_refusals", "Generations refused: no room, or stopping.", "reason")
+busy_refusals = _count(
+    "busy_refusals", "Generations refused: no room to wait or to store, or stopping.", "reason"
+)
 closed_overdue = _total("generations_closed_overdue", "Left running by a crash, closed by this service.")
 
 # Known from the start, so that the first one is seen as an increase.
@@ -102,7 +104,7 @@ for _child, _values in (
     (storage_failures, ("write", "read", "delete")),
     (quota_refusals, ("pictures_per_day", "pictures_per_month", "money_per_month", "generations_at_once")),
     (rate_refusals, ("address", "user", "login")),
-    (busy_refusals, ("full", "stopping")),
+    (busy_refusals, ("full", "stopping", "no_space")),
 ):
     for _value in _values:
         _child(_value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
 
+from imagegen import metrics
 from imagegen.errors import NoSpace
 
 MB = 1024 * 1024
@@ -19,6 +20,7 @@ def check() -> None:
     """Raises NoSpace where less than EASEL_MIN_FREE_MB is free for answers, or for pictures in a folder."""
     least = settings.EASEL_MIN_FREE_MB * MB
     if least and any(_free(folder) < least for folder in _folders()):
+        metrics.busy_refusals("no_space").inc()
         raise NoSpace(
             "There is no room for new pictures at the moment. Please tell an administrator.",
             retry_after=RETRY_AFTER,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from config.environment import DOCS_PAGE, page
 from docs import engine_matrix
+from tests import promises
 from tests.config.production import SECRETS, run
 
 URL = "https://easel.example"
@@ -26,6 +27,8 @@ def main() -> int:
         _told(f"docs/{path.name} is up to date", path.is_file() and path.read_text() == make(), "`make docs`")
         for path, make in ((DOCS_PAGE, page), (engine_matrix.PAGE, engine_matrix.page))
     ]
+    unshown = promises.faults()
+    fresh.append(_told("each promise in docs/security.md names its tests", not unshown, "\n".join(unshown)))
     return 0 if all(fresh) else 1
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 from datetime import datetime, timedelta
@@ -14,6 +15,9 @@ from django.utils import timezone
 from imagegen.access.journal import ADDITION, DELETION, record
 
 KEY_PREFIX = "easel_"
+
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+NOT_ONE_LINE = "Leave out line breaks, control characters and marks of direction."
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -56,6 +60,11 @@ class ApiKey(models.Model):
     @property
     def has_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+def is_one_line(name: str) -> bool:
+    """Whether a name looks the same wherever it is shown: in a list, a log or a terminal."""
+    return _STEERING.search(name) is None
 
 
 def hash_key(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from imagegen.access.models import ApiKey
+from imagegen.access.models import NOT_ONE_LINE, ApiKey, is_one_line
 from imagegen.access.strict import StrictCharField, StrictDateTimeField, StrictSerializer
 
 
@@ -26,6 +26,11 @@ class NewKeySerializer(StrictSerializer):
     expires_at = StrictDateTimeField(
         required=False, help_text="Without it the key lasts until it is revoked."
     )
+
+    def validate_name(self, value: str) -> str:
+        if not is_one_line(value):
+            raise serializers.ValidationError(NOT_ONE_LINE)
+        return value
 
     def validate_expires_at(self, value: datetime) -> datetime:
         if value <= timezone.now():

@@ -12,6 +12,9 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from unfold.admin import StackedInline, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -20,6 +23,7 @@ from imagegen.access.models import ApiKey
 from imagegen.admin.grants import NAMED, GrantingForm, groups_within, may_change_account, switch_of
 from imagegen.admin.records import RecordedAdmin
 from imagegen.models import GroupQuota, GroupRetention
+from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.quota import DIMENSIONS
 
 for model in (User, Group, OutstandingToken, BlacklistedToken):  # tokens are nobody's to read
@@ -83,11 +87,20 @@ class UserAdmin(DjangoUserAdmin, GrantingAdmin):  # type: ignore[type-arg]
             ("Account", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
             *self._may(request, obj),
             ("Dates", {"fields": ["last_login", "date_joined"]}),
+            *([("Gallery", {"fields": ["gallery"]})] if request.user.has_perm(VIEW_OTHERS) else []),
         ]
+
+    @admin.display(description="What they made")
+    def gallery(self, user: User) -> SafeString:
+        links = [
+            (reverse(f"admin:imagegen_{model}_changelist", query={"person": user.username}), name)
+            for model, name in (("generation", "Generations"), ("imagefile", "Files"))
+        ]
+        return format_html_join(", ", '<a class="easel-link" href="{}">{}</a>', links)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         only_for_superusers = [] if request.user.is_superuser else ["is_superuser"]
-        return ["last_login", "date_joined", *only_for_superusers]
+        return ["last_login", "date_joined", "gallery", *only_for_superusers]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_change_permission(request, obj) and self._within_reach(request, obj)

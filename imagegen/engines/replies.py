@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pybase64
 
 from imagegen.engines.errors import (
     BadEngineResponse,
@@ -26,6 +31,10 @@ from imagegen.engines.errors import (
 LONGEST_DETAIL = 600
 LONGEST_READ = 8 * LONGEST_DETAIL
 """Characters that are looked through for secrets of a known shape: a hostile text costs their square."""
+LONG_TEXT = 64 * 1024
+"""Characters from which on a text in an answer is taken for a picture."""
+MOST_QUOTES = 10_000
+"""Of an answer's, that are looked at in search of long texts."""
 LONGEST_WAIT = 3600.0
 """Seconds: an engine that asks for more is asked again after an hour."""
 
@@ -56,8 +65,56 @@ class Reply:
 
 def load(path: Path) -> dict[str, Any]:
     """The JSON object in an answer's file. Raises BadEngineResponse when it is something else."""
+    return _object(path.read_bytes())
+
+
+def load_decoded(path: Path) -> dict[str, Any]:
+    """The same, but that long base64 texts are there decoded, as `bytes`.
+
+    They are decoded straight from the file: a picture's text is never in memory, let alone twice.
+    """
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < LONG_TEXT:
+            return _object(file.read())
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as text:
+            rest, decoded = _lift(text)
+    return _put_back(_object(rest), decoded) if decoded else _object(rest)
+
+
+def _lift(text: mmap) -> tuple[bytes, dict[str, bytes]]:
+    """JSON with a short name in the place of each long text that is base64; name -> what it says.
+
+    What lies between two quotes and is base64 is a text: outside of texts, JSON of some length has colons
+    and commas. Whatever else it may be stays where it is.
+    """
+    nonce, kept = secrets.token_hex(8), list[bytes]()
+    decoded: dict[str, bytes] = {}
+    done, start = 0, text.find(b'"')
+    for _ in range(MOST_QUOTES):
+        end = text.find(b'"', start + 1)
+        if start < 0 or end < 0:
+            break
+        if end - start > LONG_TEXT and text[start - 1 : start] != b"\\":
+            with suppress(ValueError), memoryview(text) as view, view[start + 1 : end] as between:
+                name = f"{nonce}-{len(decoded)}"
+                decoded[name] = pybase64.b64decode(between, validate=True)
+                kept += [text[done : start + 1], name.encode()]
+                done = end
+        start = end
+    return b"".join([*kept, text[done:]]), decoded
+
+
+def _put_back(value: Any, decoded: Mapping[str, bytes]) -> Any:
+    if isinstance(value, dict):
+        return {key: _put_back(item, decoded) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_put_back(item, decoded) for item in value]
+    return decoded.get(value, value) if isinstance(value, str) else value
+
+
+def _object(text: bytes) -> dict[str, Any]:
     try:
-        whole = orjson.loads(path.read_bytes())
+        whole = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         detail = f"the answer is no JSON: {error.msg} at {error.pos}"
         raise BadEngineResponse(detail=detail, may_have_charged=True) from None

@@ -69,5 +69,14 @@ class GroupQuota(models.Model):
         verbose_name = "quota"
 
     def __str__(self) -> str:
-        limits = {name.replace("_", " "): getattr(self, name) for name in DIMENSIONS}
-        return ", ".join(f"{name}: {limit}" for name, limit in limits.items() if limit is not None) or "none"
+        limits = ((name, getattr(self, name)) for name in DIMENSIONS)
+        said = (f"{n.replace('_', ' ')}: {amount(n, limit)}" for n, limit in limits if limit is not None)
+        return ", ".join(said) or "none"
+
+
+def amount(name: str, number: int | Decimal | None) -> str:
+    """How much of a dimension, in words: money as $2.50."""
+    if not name.startswith("money") or number is None:
+        return str(number)
+    dollars, _, rest = f"{number:.6f}".partition(".")
+    return f"${dollars}.{rest.rstrip('0'):0<2}"

@@ -19,7 +19,7 @@ def tab_to(page: Page, target: Locator) -> None:
 
 def fill(page: Page, label: str, text: str) -> None:
     """Go to the field of this label and write over what it has."""
-    tab_to(page, page.get_by_label(label, exact=True))
+    tab_to(page, page.get_by_label(label, exact=True).filter(visible=True))
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(text)
 

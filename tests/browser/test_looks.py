@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser import keyboard
 from tests.browser.browsing import Complaints
 from tests.fakes.comfyui import ComfyUI
-from tests.live import LiveEasel
+from tests.live import PASSWORD, LiveEasel
 
 READABLE = 4.5
 """WCAG AA: contrast of text against what lies behind it."""
@@ -35,6 +35,12 @@ element => {
   const [a, b] = [paint([...ground, getComputedStyle(element).color]), paint(ground)].map(light);
   return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 }
+"""
+PEOPLE = f"""
+from django.contrib.auth.models import User
+from django.core.management import call_command
+User.objects.create_user("ada", password={PASSWORD!r})
+call_command("grant", "Image creators", "--user", "ada")
 """
 OURS = (
     ".easel-note, .easel-button, .easel-small, .easel-input, .easel-link, .easel-about, .easel-panel h2,"
@@ -79,6 +85,61 @@ def show_all_notes(page: Page, connection: str) -> list[str]:
     return faint + unreadable(page)
 
 
+FAINT = f"""
+() => {{
+  const contrast = {CONTRAST};
+  const says = (element) => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+  return [...document.querySelectorAll("body *")]
+    .filter(element => says(element) && element.checkVisibility({{ visibilityProperty: true }}))
+    .filter(element => !element.matches("script, style, option, :disabled, .material-symbols-outlined"))
+    .map(element => [contrast(element), element.textContent.trim().slice(0, 60)])
+    .filter(([found]) => found < {READABLE})
+    .map(([found, text]) => `${{found.toFixed(1)}}: ${{text}}`);
+}}
+"""
+"""Every text of a page that is not readable, icons aside."""
+
+
+@pytest.fixture(scope="module")
+def past(easel: LiveEasel, connection: str) -> list[str]:
+    """Pages that show what happened: pictures, a refusal by quota, a failure."""
+    easel.manage("quotas", "set", "Image creators", "--pictures-per-day", "1")
+    easel.manage("shell", "-c", PEOPLE)
+    login = {"username": "ada", "password": PASSWORD}
+    ada = {"Authorization": f"Bearer {easel.post('/api/auth/token', login).json()['access']}"}
+    answers = [
+        easel.post("/api/images/generations", {"prompt": prompt}, headers=ada)
+        for prompt in ("a fox", "a hen")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    gone = ("gone", "--engine", "automatic1111", "--base-url", "http://127.0.0.1:9")
+    easel.manage("connections", "add", *gone, "--use-for", "generate")
+    assert easel.post("/api/images/generations", {"prompt": "a goose"}).status_code == 400
+    file = f"/admin/imagegen/imagefile/{answers[0].json()[0]['id']}/change/"
+    return [
+        "/admin/",
+        "/admin/imagegen/usage/?range=24h",
+        "/admin/imagegen/generation/",
+        "/admin/imagegen/imagefile/",
+        file,
+        "/admin/auth/group/1/change/",
+        "/admin/imagegen/imagesettings/1/change/",
+        "/admin/imagegen/engineconnection/",
+        f"{connection}/change/",
+        "/account/keys",
+    ]
+
+
+@pytest.mark.parametrize("looks", ["light", "dark"])
+def test_every_text_is_readable(request: pytest.FixtureRequest, looks: str, past: list[str]) -> None:
+    page = request.getfixturevalue("dark" if looks == "dark" else "admin")
+    faint = []
+    for path in past:
+        page.goto(path)
+        faint += [f"{path} {found}" for found in page.evaluate(FAINT)]
+    assert not faint, "\n".join(faint)
+
+
 def test_all_is_readable_in_the_light(admin: Page, connection: str) -> None:
     assert not show_all_notes(admin, connection)
 
@@ -94,6 +155,10 @@ def test_nothing_is_wider_than_a_small_screen(admin: Page, connection: str) -> N
         f"{connection}/change/",
         f"{connection}/workflow/edit/",
         "/admin/imagegen/imagesettings/1/change/",
+        "/admin/imagegen/usage/",
+        "/admin/imagegen/generation/",
+        "/admin/auth/group/1/change/",
+        "/admin/auth/user/2/change/",
     ):
         admin.goto(path)
         assert admin.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.http import HttpResponseBase
 from django.test import Client
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 
-from config import gauges, metrics
+from config import gauges, metrics, metrics_files
 from config.urls import urlpatterns
 from imagegen import metrics as counted
-from imagegen.models import EngineConnection
+from imagegen.models import EngineConnection, Generation
+from imagegen.overdue import close_overdue
 from tests.scraping import Scrape
 
 pytestmark = pytest.mark.django_db
@@ -207,8 +216,6 @@ def _lines(found: Scrape) -> list[str]:
 
 class TestChildren:
     def test_past_the_most_they_share_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from prometheus_client import CollectorRegistry, Counter
-
         monkeypatch.setattr(counted, "MOST_CHILDREN", 3)
         registry = CollectorRegistry()
         children = counted.Children(Counter("things", "Things.", ["name", "kind"], registry=registry))
@@ -222,8 +229,6 @@ class TestChildren:
 
 
 def _text(registry: Any) -> str:
-    from prometheus_client import generate_latest
-
     return generate_latest(registry).decode()
 
 
@@ -235,8 +240,6 @@ class TestLookedUp:
         settings.EASEL_INCOMING_DIR.mkdir()
         for k in range(4):
             (settings.EASEL_INCOMING_DIR / f"{k}.answer").touch()
-        import os
-
         os.utime(settings.EASEL_INCOMING_DIR / "2.answer", (1_000_000_000, 1_000_000_000))
         found = scrape()
         assert found("easel_incoming_files") == 4
@@ -252,10 +255,6 @@ class TestLookedUp:
 
     @pytest.mark.django_db(transaction=True)
     def test_who_rests(self, select: Any) -> None:
-        from datetime import timedelta
-
-        from django.utils import timezone
-
         for name in ("awake", "resting", "off"):
             select(name, "dicebear", enabled=name != "off")
         EngineConnection.objects.filter(name="resting").update(
@@ -269,13 +268,6 @@ class TestLookedUp:
 
     @pytest.mark.django_db(transaction=True)
     def test_what_is_overdue(self, member: Any) -> None:
-        from datetime import timedelta
-
-        from django.utils import timezone
-
-        from imagegen.models import Generation
-        from imagegen.overdue import close_overdue
-
         before = scrape()
         for minutes in (-1, -2, 3):
             Generation.objects.create(user=member, deadline_at=timezone.now() + timedelta(minutes=minutes))
@@ -297,8 +289,6 @@ class TestLookedUp:
         assert found("easel_data_free_bytes") > 0
 
     def test_one_that_hangs_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import threading
-
         free = threading.Event()
         monkeypatch.setattr(gauges, "PATIENCE", 0.05)
         monkeypatch.setattr(gauges, "_read", free.wait)
@@ -316,3 +306,61 @@ def test_the_middleware_passes_the_answer_on(settings: Any, rf: Any) -> None:
     settings.EASEL_METRICS_TOKEN = TOKEN
     answer = HttpResponseBase()
     assert metrics.MetricsMiddleware(lambda request: answer)(rf.get("/static/x")) is answer
+
+
+class TestFiles:
+    """Where several processes count."""
+
+    @pytest.fixture(autouse=True)
+    def own(self, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        settings.EASEL_METRICS_DIR = tmp_path / "metrics"
+        settings.EASEL_METRICS_TOKEN = TOKEN
+        monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+        yield
+        os.environ.pop(metrics_files.FOLDER, None)
+
+    def test_have_their_room_on_disk_before_anything_is_counted(self, settings: Any) -> None:
+        """Else a full disk would kill the worker that counts."""
+        metrics_files.lay_out()
+        metrics_files.join(0)
+        before = {path.name: path.stat().st_size for path in settings.EASEL_METRICS_DIR.iterdir()}
+        registry = CollectorRegistry()
+        Counter("things", "Things.", registry=registry).inc()
+        Gauge("levels", "Levels.", registry=registry, multiprocess_mode="livesum").inc()
+        Histogram("times", "Times.", registry=registry).observe(1)
+        for path in settings.EASEL_METRICS_DIR.iterdir():
+            assert path.stat().st_blocks * 512 >= path.stat().st_size == before[path.name] > 1_000_000
+        assert scrape()("things_total") == 1
+        metrics_files.leave(0)
+        assert "levels" not in scrape().families and scrape()("things_total") == 1
+
+    def test_a_full_disk_leaves_a_worker_to_count_for_itself(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: Any, **__: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        metrics_files.lay_out()
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        metrics_files.join(0)
+        assert metrics_files.FOLDER not in os.environ and values.ValueClass is values.MutexValue
+        assert not list(settings.EASEL_METRICS_DIR.iterdir())
+        assert scrape()("easel_http_requests_in_flight") == 1
+        monkeypatch.setattr(Path, "mkdir", full)
+        metrics_files.lay_out()
+        assert metrics_files.FOLDER not in os.environ
+
+    def test_a_folder_that_is_gone_is_no_fault(self, settings: Any) -> None:
+        metrics_files.lay_out()
+        metrics_files.join(0)
+        shutil.rmtree(settings.EASEL_METRICS_DIR)
+        metrics_files.leave(0)
+        assert scrape()("easel_http_requests_in_flight") == 1
+
+    def test_are_not_there_where_nobody_may_read(self, settings: Any) -> None:
+        metrics_files.lay_out()
+        settings.EASEL_METRICS_TOKEN = ""
+        metrics_files.lay_out()
+        metrics_files.join(0)
+        metrics_files.leave(0)
+        assert not settings.EASEL_METRICS_DIR.exists() and values.ValueClass is values.MutexValue

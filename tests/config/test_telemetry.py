@@ -157,6 +157,20 @@ def test_nobody_can_forge_a_line(client, logs, log_format):
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
+def test_nor_by_the_message_of_an_exception(logs, log_format):
+    stream = logs(log_format)
+    try:
+        raise RuntimeError(NASTY)
+    except RuntimeError:
+        structlog.stdlib.get_logger("easel").exception("failed", nested={"said": [NASTY]})
+    first, *more = re.split("[\n\r\u2028\u2029\x85]", stream.getvalue().removesuffix("\n"))
+    assert "failed" in first and "\x1b" not in stream.getvalue()
+    if log_format == "json":
+        assert more == []
+    assert all(line.startswith("  ") for line in more)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_traceback_shows_no_variables(logs, log_format):
     stream = logs(log_format)
     key = "sk-not-for-anybody-else"

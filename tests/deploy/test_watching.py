@@ -28,11 +28,11 @@ DASHBOARD = json.loads((BASE_DIR / "deploy" / "grafana" / "easel.json").read_tex
 PANELS = DASHBOARD["panels"]
 OPERATIONS = (BASE_DIR / "docs" / "operations.md").read_text()
 FROM_PROMETHEUS = {"instance", "job", "le"}
-FAILURES = {*errors._BY_CODE, NOT_STORED, "internal_error"}
+FAILURES = {*errors.CODES, NOT_STORED, "internal_error"}
 VALUES = {
     "outcome": {"succeeded", "partial", metrics.OK, *FAILURES},
     "operation": {"write", "read", "delete", "generate", "edit", "portrait"},
-    "reason": {"full", "stopping"},
+    "reason": {"full", "stopping", "no_space"},
     "rate": {"address", "user", "login"},
     "method": METHODS,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, connection
+from django.db.models import Model
 from django.utils import timezone
 
-from imagegen import calls, storage
+from imagegen import calls, prepared, storage
 from imagegen.engines.base import Answer
 from imagegen.engines.errors import EngineError
 from imagegen.errors import NotStored, TooBusy
@@ -91,10 +92,14 @@ class TestNotStored:
     def test_a_database_that_is_away_keeps_the_answer(
         self, server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def away(*args: Any, **kwargs: Any) -> None:
-            raise OperationalError("gone")
+        written = prepared.insert
 
-        monkeypatch.setattr(type(ImageFile.objects), "bulk_create", away)
+        def away(rows: Sequence[Model]) -> None:
+            if isinstance(rows[0], ImageFile):
+                raise OperationalError("gone")
+            written(rows)
+
+        monkeypatch.setattr(prepared, "insert", away)
         self.check(order, settings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.test import Client
 from prometheus_client import generate_latest
 
 from imagegen import calls, metrics
-from imagegen.models import GroupQuota, ImageFile
+from imagegen.models import EngineConnection, GroupQuota, ImageFile
 from imagegen.storage import delete_files
 from tests.fakes.litellm import KEY, LiteLLM
 from tests.fakes.server import cut_in_body, silent, status
@@ -98,8 +99,6 @@ def test_a_failover(api: Client, server: LiteLLM, second: Any, since: Change) ->
 
 
 def test_several_pictures_in_line(api: Client, server: LiteLLM, select: Any, since: Change) -> None:
-    from imagegen.models import EngineConnection
-
     EngineConnection.objects.filter(name="up").update(concurrency=1, deadline=60)
     assert ask(api, n=2) == 200
     assert since("easel_pictures_total", **UP) == 2
@@ -121,6 +120,12 @@ def test_a_full_queue(api: Client, server: LiteLLM, settings: Any, since: Change
     assert ask(api) == 503
     assert since("easel_busy_refusals_total", reason="full") == 1
     assert since("easel_busy_refusals_total") == 1
+
+
+def test_a_full_disk(api: Client, server: LiteLLM, settings: Any, since: Change) -> None:
+    settings.EASEL_MIN_FREE_MB = 10**12
+    assert ask(api) == 503
+    assert since("easel_busy_refusals_total", reason="no_space") == since("easel_busy_refusals_total") == 1
 
 
 def test_a_rate(api: Client, settings: Any, since: Change) -> None:
@@ -162,8 +167,6 @@ def test_a_storage_that_lost_a_file(api: Client, server: LiteLLM, since: Change,
 
 
 def test_waiting_at_the_gate_is_timed(since: Change) -> None:
-    import threading
-
     gate, inside = calls.Gate(1), threading.Event()
 
     def come_later() -> None:

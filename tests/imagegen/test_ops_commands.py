@@ -86,7 +86,7 @@ class TestQuotas:
         assert self.quota() == (10, None, Decimal("2.5"), None)
         said = manage("quotas", "set", "artists", "--pictures-per-day", "none", "--generations-at-once", "0")
         assert self.quota() == (None, None, Decimal("2.5"), 0)
-        assert said == "artists: money per month: 2.500000, generations at once: 0\n"
+        assert said == "artists: money per month: $2.50, generations at once: 0\n"
 
     def test_list(self) -> None:
         assert manage("quotas", "list") == "No group has a quota.\n"
@@ -177,6 +177,10 @@ class TestUsage:
     def test_the_days_edges(self) -> None:
         assert "ada,1,1,0,0,0.000000" in manage("usage", "--since", "2026-12-01", "--csv")
         assert manage("usage", "--since", "2026-12-02", "--csv").splitlines()[1:] == []
+
+    def test_no_name_is_a_formula(self) -> None:
+        Group.objects.filter(name="one").update(name="=HYPERLINK(1)")
+        assert {row[0] for row in self.report("--by", "group")} == {"", "'=HYPERLINK(1)", "two"}
 
     def test_as_a_table(self) -> None:
         lines = manage("usage", "--since", "2026-12-01").splitlines()

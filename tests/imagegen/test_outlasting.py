@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db.models import Model
 from django.utils import timezone
 
 from imagegen import generation as service
-from imagegen import outlasting
+from imagegen import outlasting, prepared
 from imagegen.engines.errors import EngineError
 from imagegen.errors import NotStored
 from imagegen.generation import Order, generate
@@ -93,10 +95,14 @@ class TestARecordOf:
     def test_what_was_made_follows_when_the_database_is_back(
         self, order: Order, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        away, create = failing(3, OperationalError("gone")), type(ImageFile.objects).bulk_create
-        monkeypatch.setattr(
-            type(ImageFile.objects), "bulk_create", lambda *args, **kwargs: away() and create(*args, **kwargs)
-        )
+        away, written = failing(3, OperationalError("gone")), prepared.insert
+
+        def insert(rows: Sequence[Model]) -> None:
+            if isinstance(rows[0], ImageFile):
+                away()
+            written(rows)
+
+        monkeypatch.setattr(prepared, "insert", insert)
         made = generate(order)
         assert ImageFile.objects.get() == made.files[0]
         assert Generation.objects.get().status == "succeeded" and clock.now == 3 * outlasting.PAUSE

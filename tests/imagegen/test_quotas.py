@@ -363,15 +363,15 @@ class TestQueries:
     """Without any quota: none, see tests/imagegen/api/test_generations.py."""
 
     def test_a_member_without_one(self, api: Client, django_assert_num_queries: Any) -> None:
-        """12, and the look for one of the user's."""
+        """8, and the look for one of the user's."""
         GroupQuota.objects.create(group=Group.objects.create(name="strangers"), pictures_per_day=1)
-        with django_assert_num_queries(13):
+        with django_assert_num_queries(9):
             assert post(api).status_code == 200
 
     def test_a_member_with_one(self, api: Client, limit: Any, django_assert_num_queries: Any) -> None:
-        """12; the user's quota; the lock; the count."""
+        """8; the user's quota; the lock; the count; and a transaction around that."""
         limit(pictures_per_day=10, pictures_per_month=10, money_per_month=10, generations_at_once=10)
-        with django_assert_num_queries(15):
+        with django_assert_num_queries(13):
             assert post(api).status_code == 200
 
 

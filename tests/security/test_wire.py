@@ -77,3 +77,33 @@ def test_a_body_of_nobody_is_not_waited_for(easel):
         "Content-Length: 60000000\r\n\r\n"
     )
     assert send(easel, request)[0] == 401
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "GET /<script>alert(1)</script> HTTP/1.1",
+        "GET / HTTP/9.9<script>alert(1)</script>",
+        "<script>alert(1)</script> / HTTP/1.1",
+        "GET /?a=<script>alert(1)</script> HTTP/1.1\r\nBad<script>: x",
+        "GET / HTTP/1.1\r\nTransfer-Encoding: <script>alert(1)</script>",
+        "TRACE /<script> HTTP/1.1\r\nCookie: connect.sid=a-secret-of-somebodys",
+        "GET / HTTP/1.1\r\nX: " + "a" * 20_000,
+    ],
+)
+def test_what_cannot_be_understood_is_not_repeated(easel, request_line):
+    """By gunicorn, that is: it answers these itself, or hands them on."""
+    status, head, body = send(easel, f"{request_line}\r\n\r\n")
+    assert 400 <= status < 600 and status != 500
+    assert "<script>" not in head + body and "a-secret-of-somebodys" not in head + body
+    assert "Traceback" not in body and "/site-packages/" not in body
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1@evil.example", "evil.example:80#", "[::1"])
+def test_another_host_is_refused(easel, host):
+    with socket.create_connection(("127.0.0.1", easel.port), timeout=10) as wire:
+        wire.sendall(f"GET /api/v1/files/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while piece := wire.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 400") and b"evil" not in answer

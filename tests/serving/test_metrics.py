@@ -14,6 +14,7 @@ import requests
 
 from tests.live import LiveEasel
 from tests.scraping import Scrape
+from tests.services import PostgreSQL
 from tests.serving.engines import SlowEngine
 from tests.serving.test_stopping import CUT, ask, workers
 
@@ -34,8 +35,8 @@ def easel(engine: SlowEngine, tmp_path: Path) -> Iterator[LiveEasel]:
         yield easel
 
 
-def scrape(easel: LiveEasel) -> Scrape:
-    answer = requests.get(f"{easel.url}/metrics", timeout=60)
+def scrape(easel: LiveEasel, *, timeout: float = 60) -> Scrape:
+    answer = requests.get(f"{easel.url}/metrics", timeout=timeout)
     assert answer.status_code == 200
     return Scrape(answer.text)
 
@@ -94,6 +95,24 @@ def test_who_died_is_in_flight_no_more(easel: LiveEasel, engine: SlowEngine) -> 
     assert found("easel_generations_waiting") == 0
     assert found("easel_engine_calls_in_flight") == 0
     assert found("easel_http_requests_in_flight") == 1
+
+
+def test_a_database_that_hangs_costs_its_own_numbers_alone(
+    own_postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    with LiveEasel(tmp_path, DATABASE_URL=own_postgresql.url, EASEL_METRICS_ALLOWED="127.0.0.1") as easel:
+        assert scrape(easel)("easel_database_up") == 1
+        own_postgresql.freeze()
+        try:
+            found = scrape(easel, timeout=25)  # for a connection of the pool, Easel would wait 30 seconds
+        finally:
+            own_postgresql.thaw()
+        assert found("easel_database_up") == 0 and "easel_generations_overdue" not in found.families
+        assert found("easel_data_free_bytes") > 0
+        until = time.monotonic() + 60
+        while not scrape(easel)("easel_database_up"):
+            assert time.monotonic() < until
+            time.sleep(0.2)
 
 
 def test_a_start_begins_at_zero_and_nothing_is_written_where_nobody_may_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
 
 from imagegen.access.errors import TooManyRequests
-from imagegen.access.models import ApiKey
+from imagegen.access.models import NOT_ONE_LINE, ApiKey, is_one_line
 from imagegen.access.passwords import check_password, forget_failures
 
 MAX_PASSWORD = 4096
@@ -93,6 +93,8 @@ class NewKeyForm(forms.Form):
     def clean_name(self) -> str:
         """Two keys of one name cannot be told apart, and a form that is sent again makes no second key."""
         name: str = self.cleaned_data["name"]
+        if not is_one_line(name):
+            raise ValidationError(NOT_ONE_LINE)
         if ApiKey.objects.of(self.user).filter(name=name).exists():
             raise ValidationError("You have a key of this name already. Choose another, or revoke that one.")
         return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -102,10 +103,9 @@ class GalleryAdmin(ModelAdmin):
 
     def _page(self, request: HttpRequest, form: Any) -> Page:
         asked = form.question()
-        shown = pages.Question(self.rows(request, asked.rows), asked.lead, asked.rest, asked.looks_everywhere)
-        return pages.read(
-            shown, self.size, before=form.cleaned_data["before"], after=form.cleaned_data["after"]
-        )
+        asked = replace(asked, rows=self.rows(request, asked.rows))
+        before, after = form.cleaned_data["before"], form.cleaned_data["after"]
+        return pages.read(asked, self.size, before=before, after=after)
 
     def delete(self, request: HttpRequest) -> HttpResponseBase:
         """Ask, by GET; do it, by POST. Whatever of the chosen may not be seen is not there."""
@@ -154,8 +154,8 @@ def _links(form: Filters, page: Page) -> dict[str, str]:
 
 
 def _lists(form: Filters, current: str) -> list[tuple[str, str, bool]]:
-    """Title, address with the same filters, and whether this is it."""
-    query = urlencode(form.filters)
+    """Title, address with the filters that both have, and whether this is it."""
+    query = urlencode({name: value for name, value in form.filters.items() if name in Filters.base_fields})
     return [
         (title, f"{reverse(f'admin:imagegen_{name}_changelist')}?{query}", name == current)
         for title, name in LISTS

@@ -69,12 +69,14 @@ class Question:
         rows: those that may be seen, in no order.
         lead: a condition whose index goes on in the order of the list, or none.
         rest: further conditions. With any, an index may lead nowhere near what fulfils all of them.
+        in_stretch: the same, in words that no index of the whole table is tempted by.
         looks_everywhere: whether it makes sense to let PostgreSQL try.
     """
 
     rows: QuerySet[Any]
     lead: Q = field(default_factory=Q)
     rest: Q = field(default_factory=Q)
+    in_stretch: Q = field(default_factory=Q)
     looks_everywhere: bool = True
 
 
@@ -121,9 +123,10 @@ def _find(
         if found is not None:
             return found, None
     end = _end_of_stretch(rows)
-    if end is None:
-        return list(wanted[:number]), None
-    return list(wanted.filter(end.not_newer() if after else end.not_older())[:number]), end
+    within = rows.filter(question.in_stretch)
+    if end is not None:
+        within = within.filter(end.not_newer() if after else end.not_older())
+    return list(within[:number]), end
 
 
 def _end_of_stretch(rows: QuerySet[Any]) -> Place | None:

@@ -18,8 +18,10 @@ def items(whole: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def inline(item: dict[str, Any]) -> bytes | None:
-    """The picture that an entry holds itself: `b64_json`, or a data URI in either field."""
+    """The picture that an entry holds itself: `b64_json`, decoded or not, or a data URI in either field."""
     for text in (item.get("b64_json"), item.get("url")):
+        if isinstance(text, bytes):
+            return text
         if not isinstance(text, str) or not text or link(text):
             continue
         head, comma, rest = text.partition(",") if text.startswith("data:") else (";base64", ",", text)

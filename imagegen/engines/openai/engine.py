@@ -38,7 +38,7 @@ from imagegen.engines.openai.dialects import AZURE, XAI, Dialect, dialect
 from imagegen.engines.openai.models import SHUTDOWN, names_an_image_model
 from imagegen.engines.openai.payloads import Rules, build, build_edit
 from imagegen.engines.openai.refusals import dollars, explain
-from imagegen.engines.replies import Reply, load
+from imagegen.engines.replies import Reply, load, load_decoded
 from imagegen.engines.sizes import OWN_SIZE
 
 logger = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class OpenAI(Engine):
     def parse(self, answer: Answer) -> list[EngineImage]:
         if answer.body is None:
             raise BadEngineResponse(detail="there is no answer to read", may_have_charged=True)
-        whole = load(answer.body)
+        whole = load_decoded(answer.body)
         meta = {name: whole[name] for name in KEPT_FIELDS if isinstance(whole.get(name), str)}
         fetched = {int(path.name.split(".")[-2]): path for path in answer.pictures}
         images = []

@@ -59,7 +59,7 @@ class Command(ExplainedCommand):
         if as_csv:
             writer = csv.writer(self.stdout, lineterminator="\n")
             writer.writerow([by, *COLUMNS])
-            writer.writerows(_report(since, until, by))
+            writer.writerows((_as_text(name), *numbers) for name, *numbers in _report(since, until, by))
             return
         line = "{:<30}" + "{:>12}" * len(COLUMNS)
         self.stdout.write(line.format(by, *COLUMNS))
@@ -92,6 +92,11 @@ def _report(
     )
     for name, *counts, dollars in report.iterator():
         yield name or "", *counts, f"{dollars or 0:.6f}"
+
+
+def _as_text(name: str) -> str:
+    """A name that a spreadsheet would take for a formula, marked as text."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _day(text: str) -> datetime:

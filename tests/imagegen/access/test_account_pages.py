@@ -141,6 +141,7 @@ def test_somebody_elses_key_is_not_there(page: Client, outsider: User) -> None:
         ({"name": " "}, "This field is required."),
         ({"name": "x" * 101}, "at most 100 characters"),
         ({"name": "a\0b"}, "Null characters are not allowed."),
+        ({"name": "a\x1b[2Jb"}, "Leave out line breaks"),
         ({"name": "a", "lifetime": "soon"}, "Select a valid choice."),
     ],
 )

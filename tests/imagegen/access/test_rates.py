@@ -69,6 +69,16 @@ def test_one_statement_for_a_granted_request(settings):
 
 
 @pytest.mark.django_db
+def test_who_has_waited_for_the_database_is_not_refused_for_that(settings, monkeypatch):
+    """Many ask at once, and one of them has read its own clock a while before it gets its turn."""
+    settings.EASEL_REDIS_URL = ""
+    take(key="k", per_second=1000)
+    before = time.time_ns() - 10 * SECOND
+    monkeypatch.setattr(time, "time_ns", lambda: before)
+    assert take(key="k", per_second=1000) == 0
+
+
+@pytest.mark.django_db
 def test_stale_rows_go_and_live_ones_stay(settings):
     settings.EASEL_REDIS_URL = ""
     take(key="old", per_second=1, now=time.time_ns() - 5 * SECOND)

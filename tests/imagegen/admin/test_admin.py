@@ -62,3 +62,17 @@ def test_eval_is_allowed_here_alone(admin_pages: Client) -> None:
 def test_the_settings_page_is_the_one_row(admin_pages: Client) -> None:
     assert admin_pages.get("/admin/imagegen/imagesettings/").headers["Location"].endswith("/1/change/")
     assert admin_pages.get("/admin/imagegen/imagesettings/add/").status_code == 403
+
+
+def test_the_first_page_has_what_its_reader_may_open(admin_pages: Client, staff: Any) -> None:
+    sections = dict(admin_pages.get("/admin/").context["sections"])
+    assert list(sections) == ["Overview", "Settings", "Pictures", "People"]
+    for entries in sections.values():
+        for _, link, _ in entries:
+            assert admin_pages.get(str(link), follow=True).status_code == 200
+    ops = dict(staff("view_usage", "view_group").get("/admin/").context["sections"])
+    assert {name: [entry[0] for entry in entries] for name, entries in ops.items()} == {
+        "Overview": ["Dashboard"],
+        "Pictures": ["Generations", "Files"],
+        "People": ["Groups"],
+    }

@@ -179,3 +179,13 @@ def test_deletion_is_shown_to_those_who_may(staff_client: Staff, file: ImageFile
     for page in (GENERATIONS, FILES, *doors(file)[:2]):
         assert "delete/" not in staff_client(SEE).get(page).content.decode()
         assert "delete/" in staff_client(SEE, DELETE).get(page).content.decode()
+
+
+def test_an_account_leads_to_what_it_made(staff_client: Staff, member: User) -> None:
+    User.objects.filter(pk=member.pk).update(username="a+b@example.org")
+    page = f"/admin/auth/user/{member.pk}/change/"
+    for path in (GENERATIONS, FILES):
+        link = f"{path}?person=a%2Bb%40example.org"
+        assert link in staff_client("view_user", SEE).get(page).content.decode()
+        assert link not in staff_client("view_user").get(page).content.decode()
+        assert staff_client(SEE).get(link).context["form"].cleaned_data["person"] == member

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.core.management import CommandError
+from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -272,6 +275,73 @@ def test_postgresql_gives_up_in_time(viewer: Client, member: User, monkeypatch: 
     assert shown(viewer.get(f"{GENERATIONS}?prompt=zeppelin")) == [fit]
 
 
+@pytest.mark.skipif(not POSTGRESQL, reason="of PostgreSQL alone")
+def test_a_search_is_led_by_the_index_of_prompts(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + _sql(Generation.objects.filter(prompt__icontains="lake").order_by()))
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "generation_prompt" in plan
+
+
+@pytest.mark.skipif(not POSTGRESQL, reason="of PostgreSQL alone")
+@pytest.mark.parametrize("path", [GENERATIONS, FILES])
+def test_within_a_stretch_that_index_is_not_read(viewer: Client, member: User, path: str) -> None:
+    """Without three letters in a row it would be read as a whole."""
+    fill(member, 0, 5)
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(path, {"prompt": "zz"})
+    (asked_for,) = (one["sql"] for one in queries if "LIKE" in one["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {asked_for}")
+        assert "generation_prompt" not in str(cursor.fetchall())
+
+
+def _sql(rows: Any) -> str:
+    with CaptureQueriesContext(connection) as queries:
+        list(rows)
+    return str(queries[0]["sql"])
+
+
+@pytest.mark.skipif(not POSTGRESQL, reason="of PostgreSQL alone")
+def test_who_may_not_create_the_extension_is_told_what_to_do(db: None) -> None:
+    migration = import_module("imagegen.migrations.0003_gallery")
+    with connection.cursor() as cursor, connection.schema_editor(atomic=False) as editor:
+        cursor.execute("DROP EXTENSION pg_trgm CASCADE")
+        cursor.execute("CREATE ROLE powerless")
+        cursor.execute("SET LOCAL ROLE powerless")
+        with pytest.raises(CommandError, match="CREATE EXTENSION pg_trgm;"), transaction.atomic():
+            migration.index_prompts(None, editor)
+        cursor.execute("RESET ROLE")
+        migration.index_prompts(None, editor)
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = 'generation_prompt'")
+        assert cursor.fetchone() == (1,)
+
+
+OF_BOTH = ["", "person=member", "chat=c", "trace=" + "0a" * 16, "since=2026-01-01"]
+OF_GENERATIONS = ["connection=studio", "engine=openai", "status=failed", "error_code=x"]
+
+
+@pytest.mark.skipif(POSTGRESQL, reason="bench.volume has the plans of PostgreSQL")
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [(path, query) for path in (GENERATIONS, FILES) for query in OF_BOTH]
+    + [(GENERATIONS, query) for query in OF_GENERATIONS],
+)
+def test_a_page_walks_an_index(viewer: Client, member: User, path: str, query: str) -> None:
+    fill(member, 0, 30)
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(f"{path}?{query}")
+    table = "imagegen_generation" if path == GENERATIONS else "imagegen_imagefile"
+    asked_for = [one["sql"] for one in queries if f'FROM "{table}"' in one["sql"] and "LIMIT" in one["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked_for[0]}")
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    assert re.search(f"SEARCH {table} USING .*INDEX" if query else f"SCAN {table} USING INDEX", plan), plan
+    assert "USE TEMP B-TREE" not in plan or "trace" in query, plan
+
+
 def test_a_refusal_is_seen(viewer: Client, api: Client, member: User) -> None:
     """Over REST, as it happens: it has a row, and costs nothing."""
     GroupQuota.objects.create(group=member.groups.get(), pictures_per_day=0)
@@ -330,6 +400,12 @@ def test_expired_pictures_are_gone_here_too(viewer: Client, member: User) -> Non
     row = row_of(member, 0, generation=asked(member), expires_at=NOW - timedelta(days=400))
     assert shown(viewer.get(FILES)) == []
     assert viewer.get(f"{FILES}{row.pk}/change/").status_code == 404
+
+
+def test_from_list_to_list_with_the_filters_of_both(viewer: Client) -> None:
+    lists = viewer.get(f"{GENERATIONS}?engine=openai&status=failed").context["lists"]
+    links = {title: url for title, url, _ in lists}
+    assert links["Files"] == f"{FILES}?engine=openai"
 
 
 def test_a_long_prompt_is_cut_in_the_list(viewer: Client, member: User) -> None:
