@@ -9,9 +9,12 @@ import time
 
 import pytest
 import requests
+from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 from PIL import Image
 
 from config.environment import BASE_DIR
+from config.quickstart import _create_accounts
 from tests.config.production import environment, run
 from tests.live import free_port
 
@@ -179,3 +182,12 @@ def test_a_server_that_cannot_start_leaves_nobody_behind_and_no_password_unseen(
     assert "Easel cannot start: it may open 1024 files and needs 4096." in ended.stderr
     assert time.monotonic() - started < 60  # it does not wait for a server that is gone
     assert counts(tmp_path)["users"] == 0
+
+
+@pytest.mark.django_db
+def test_what_was_set_up_from_the_shell_first_leaves_room_for_an_admin():
+    """The account that its changes are written down for is nobody who could log in."""
+    call_command("connections", "add", "up", "--engine", "dicebear")
+    assert LogEntry.objects.exists()
+    assert [account.role for account in _create_accounts()] == ["admin", "member"]
+    assert _create_accounts() == []

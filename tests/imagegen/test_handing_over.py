@@ -114,6 +114,13 @@ class TestS3:
         path = f"/api/v1/files/{file.pk}/{what}"
         assert api.get(path, headers={"if-none-match": etag}).status_code == 304
 
+    def test_not_in_the_admin_whose_pages_show_no_pictures_from_elsewhere(
+        self, superuser: User, file: ImageFile, what: str
+    ) -> None:
+        staff = Client()
+        staff.force_login(superuser, backend="django.contrib.auth.backends.ModelBackend")
+        assert staff.get(f"/admin/imagegen/imagefile/{file.pk}/{what}/").status_code == 200
+
     def test_not_unless_it_is_set(self, api: Client, file: ImageFile, what: str, settings: Any) -> None:
         settings.EASEL_S3_PRESIGNED = 0
         assert api.get(f"/api/v1/files/{file.pk}/{what}").status_code == 200

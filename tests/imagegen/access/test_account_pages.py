@@ -232,8 +232,10 @@ def test_a_login_forgets_what_went_wrong_before(ada: User, settings: Any) -> Non
 
 
 @pytest.mark.parametrize("password", ["", "x" * 4097, "a\0b"])
-def test_what_is_no_password_is_not_tried(ada: User, password: str) -> None:
+def test_what_is_no_password_is_not_tried(ada: User, password: str, settings: Any) -> None:
+    settings.AXES_FAILURE_LIMIT = 1
     assert log_in(password)[1].status_code == 400
+    assert log_in()[1].status_code == 302, "a failure was counted"
 
 
 # The password
@@ -271,6 +273,13 @@ def test_whoever_has_a_session_cannot_guess_on(page: Client, ada: User, settings
     assert change(page).status_code == 429
     ada.refresh_from_db()
     assert ada.check_password(PASSWORD)
+
+
+def test_the_right_one_forgets_what_went_wrong_before(page: Client, settings: Any) -> None:
+    settings.AXES_FAILURE_LIMIT = 2
+    for _ in range(3):
+        assert "not your present password" in text(change(page, "wrong"))
+        assert "too short" in text(change(page, new="ada"))
 
 
 @pytest.mark.parametrize("path", [LOGIN, "/admin/login/", "/api/auth/token", "/api/auth/session", PASSWORDS])

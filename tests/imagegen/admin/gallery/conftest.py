@@ -9,13 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from PIL import Image
 
 from imagegen import pictures, storage
 from imagegen.models import Generation, ImageFile
-from tests.imagegen.admin.conftest import BACKEND
 from tests.imagegen.rollup.making import NOW, begun
 
 GENERATIONS, FILES = "/admin/imagegen/generation/", "/admin/imagegen/imagefile/"
@@ -62,23 +61,9 @@ Staff = Callable[..., Client]
 
 
 @pytest.fixture
-def staff_client(outsider: User) -> Staff:
-    """`outsider` on the staff, with these permissions alone."""
-
-    def make(*codenames: str, **options: Any) -> Client:
-        User.objects.filter(pk=outsider.pk).update(is_staff=True)
-        outsider.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client = Client(**options)
-        client.force_login(User.objects.get(pk=outsider.pk), backend=BACKEND)
-        return client
-
-    return make
-
-
-@pytest.fixture
-def viewer(staff_client: Staff) -> Client:
+def viewer(staff: Staff) -> Client:
     """Sees everybody's, and may delete nothing."""
-    return staff_client(SEE)
+    return staff(SEE)
 
 
 def shown(response: Any) -> list[Any]:

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def deleter(staff_client: Staff) -> Client:
-    return staff_client(SEE, DELETE)
+def deleter(staff: Staff) -> Client:
+    return staff(SEE, DELETE)
 
 
 def with_thumbnail(client: Client, file: ImageFile) -> ImageFile:
@@ -96,11 +96,11 @@ def test_what_was_made_still_counts(deleter: Client, member: User, api: Client) 
     assert "Succeeded" in page and "$0.04" in page and "1 is not there any more" in page
 
 
-def test_the_words_go_where_that_is_wanted_and_allowed(staff_client: Staff, member: User) -> None:
+def test_the_words_go_where_that_is_wanted_and_allowed(staff: Staff, member: User) -> None:
     file = made(member, parameters={"size": "8x8"}, chat_id="c", cost="0.04")
-    delete(staff_client(SEE, DELETE), file.generation, path=GENERATIONS, words="1")
+    delete(staff(SEE, DELETE), file.generation, path=GENERATIONS, words="1")
     assert Generation.objects.get().prompt, "without the permission to"
-    client = staff_client(SEE, DELETE, ERASE)
+    client = staff(SEE, DELETE, ERASE)
     response = delete(client, file.generation, path=GENERATIONS, words="1")
     assert "1 prompt erased." in response.content.decode()
     erased = Generation.objects.get()
@@ -110,9 +110,9 @@ def test_the_words_go_where_that_is_wanted_and_allowed(staff_client: Staff, memb
     assert "It was erased." in client.get(f"{GENERATIONS}{erased.pk}/change/").content.decode()
 
 
-def test_what_is_under_way_keeps_its_words(staff_client: Staff, member: User) -> None:
+def test_what_is_under_way_keeps_its_words(staff: Staff, member: User) -> None:
     running = asked(member, status="running", finished_at=None)
-    client = staff_client(SEE, DELETE, ERASE)
+    client = staff(SEE, DELETE, ERASE)
     assert delete(client, running, path=GENERATIONS, words="1").status_code == 404
     assert (
         delete(client, running, made(member, minutes=3).generation, path=GENERATIONS, words="1").status_code
@@ -144,7 +144,7 @@ def test_nonsense_is_404(deleter: Client, chosen: str) -> None:
         assert deleter.post(f"{path}delete/", {"chosen": chosen}).status_code == 404
 
 
-def test_who_may_not(client: Client, staff_client: Staff, member: User, outsider: User) -> None:
+def test_who_may_not(client: Client, staff: Staff, member: User, outsider: User) -> None:
     file = made(member)
     for path, row in ((FILES, file), (GENERATIONS, file.generation)):
         url, chosen = f"{path}delete/", {"chosen": str(row.pk)}
@@ -154,19 +154,19 @@ def test_who_may_not(client: Client, staff_client: Staff, member: User, outsider
         client.logout()
         for send in ("get", "post"):
             for codenames, status in (((), 403), ((SEE,), 403), ((ERASE, SEE), 403), ((DELETE,), 404)):
-                assert getattr(staff_client(*codenames), send)(url, chosen).status_code == status, codenames
-        strict = staff_client(SEE, DELETE, enforce_csrf_checks=True)
+                assert getattr(staff(*codenames), send)(url, chosen).status_code == status, codenames
+        strict = staff(SEE, DELETE, enforce_csrf_checks=True)
         assert strict.post(url, chosen, headers={"origin": "https://evil.example"}).status_code == 403
         assert strict.post(url, chosen).status_code == 403
     assert ImageFile.objects.get() == file and not LogEntry.objects.exists()
     assert file.file.name in stored_names()
 
 
-def test_anothers_among_ones_own_stays(staff_client: Staff, member: User, outsider: User) -> None:
+def test_anothers_among_ones_own_stays(staff: Staff, member: User, outsider: User) -> None:
     own, anothers = made(outsider), made(member)
-    delete(staff_client(DELETE), own, anothers)
+    delete(staff(DELETE), own, anothers)
     assert ImageFile.objects.get() == anothers
     own = made(outsider)
-    delete(staff_client(DELETE, ERASE), own.generation, anothers.generation, path=GENERATIONS, words="1")
+    delete(staff(DELETE, ERASE), own.generation, anothers.generation, path=GENERATIONS, words="1")
     assert ImageFile.objects.get() == anothers and anothers.generation.prompt
     assert Generation.objects.get(user=member).prompt

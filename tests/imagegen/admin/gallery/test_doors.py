@@ -7,10 +7,21 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 
 from imagegen.models import Generation, ImageFile
 from tests.imagegen.admin.conftest import BACKEND
-from tests.imagegen.admin.gallery.conftest import DELETE, FILES, GENERATIONS, SEE, Staff, asked, made, shown
+from tests.imagegen.admin.gallery.conftest import (
+    DELETE,
+    FILES,
+    GENERATIONS,
+    SEE,
+    Staff,
+    asked,
+    made,
+    picture_of,
+    shown,
+)
 
 SECRET = "a very private lake"
 
@@ -41,8 +52,8 @@ def test_nobody_and_who_is_not_staff_is_asked_to_log_in(
             assert response.status_code == 302 and "/admin/login/" in response.headers["Location"], path
 
 
-def test_staff_see_their_own_alone(staff_client: Staff, outsider: User, file: ImageFile) -> None:
-    client = staff_client("view_imagefile", "view_generation", "change_imagefile", "change_generation")
+def test_staff_see_their_own_alone(staff: Staff, outsider: User, file: ImageFile) -> None:
+    client = staff("view_imagefile", "view_generation", "change_imagefile", "change_generation")
     own = made(outsider, minutes=5)
     for page, row in ((GENERATIONS, own.generation), (FILES, own)):
         response = client.get(page)
@@ -65,22 +76,22 @@ def test_staff_see_their_own_alone(staff_client: Staff, outsider: User, file: Im
         "connection=studio",
     ],
 )
-def test_no_filter_leads_to_others(staff_client: Staff, member: User, file: ImageFile, query: str) -> None:
+def test_no_filter_leads_to_others(staff: Staff, member: User, file: ImageFile, query: str) -> None:
     asked(User.objects.get(username="outsider"), prompt="one of my own", connection_name="elsewhere")
     for page in (GENERATIONS, FILES):
-        response = staff_client().get(f"{page}?{query}")
+        response = staff().get(f"{page}?{query}")
         assert file not in shown(response) and file.generation not in shown(response)
         text = response.content.decode()
         assert SECRET not in text and str(file.pk) not in text and str(file.generation_id) not in text
         assert "There is nobody of the name" not in text
 
 
-def test_choices_of_filters_tell_nothing_of_others(staff_client: Staff, select: Any) -> None:
+def test_choices_of_filters_tell_nothing_of_others(staff: Staff, select: Any) -> None:
     select("secret-lab", "openai").allowed_groups.add(Group.objects.create(name="Secret group"))
     for page in (GENERATIONS, FILES):
-        text = staff_client().get(page).content.decode()
+        text = staff().get(page).content.decode()
         assert "secret-lab" not in text and "Secret group" not in text and "built-in" in text
-        text = staff_client(SEE).get(page).content.decode()
+        text = staff(SEE).get(page).content.decode()
         assert "secret-lab" in text and "Secret group" in text
 
 
@@ -108,9 +119,15 @@ def test_links_lead_from_person_to_generation_to_files_and_back(viewer: Client, 
     assert file.file.name not in text
 
 
-def test_a_detail_for_staff_is_for_those_who_see_all(
-    staff_client: Staff, outsider: User, member: User
-) -> None:
+def test_what_has_expired_is_linked_from_nowhere(viewer: Client, file: ImageFile) -> None:
+    gone = picture_of(file.generation or asked(None), 1)
+    ImageFile.objects.filter(pk=gone.pk).update(expires_at=timezone.now())
+    for page in (GENERATIONS, FILES, *doors(file)[:2]):
+        text = viewer.get(page).content.decode()
+        assert str(file.pk) in text and str(gone.pk) not in text, page
+
+
+def test_a_detail_for_staff_is_for_those_who_see_all(staff: Staff, outsider: User, member: User) -> None:
     for user in (outsider, member):
         asked(
             user,
@@ -120,9 +137,9 @@ def test_a_detail_for_staff_is_for_those_who_see_all(
             error_detail="at gpu-1",
         )
     own, other = (Generation.objects.get(user=user) for user in (outsider, member))
-    text = staff_client().get(f"{GENERATIONS}{own.pk}/change/").content.decode()
+    text = staff().get(f"{GENERATIONS}{own.pk}/change/").content.decode()
     assert "It took too long." in text and "at gpu-1" not in text
-    assert "at gpu-1" in staff_client(SEE).get(f"{GENERATIONS}{other.pk}/change/").content.decode()
+    assert "at gpu-1" in staff(SEE).get(f"{GENERATIONS}{other.pk}/change/").content.decode()
 
 
 @pytest.mark.parametrize("path", ["add/", "{pk}/", "{pk}/history/", "{pk}/delete/", "{pk}/password/"])
@@ -170,22 +187,22 @@ def test_bytes_come_with_their_own_policy_and_are_kept_by_the_browser(
     )
 
 
-def test_staff_may_open_the_gallery_from_the_sidebar(staff_client: Staff) -> None:
-    text = staff_client().get("/admin/").content.decode()
+def test_staff_may_open_the_gallery_from_the_sidebar(staff: Staff) -> None:
+    text = staff().get("/admin/").content.decode()
     assert GENERATIONS in text and FILES in text
 
 
-def test_deletion_is_shown_to_those_who_may(staff_client: Staff, file: ImageFile) -> None:
+def test_deletion_is_shown_to_those_who_may(staff: Staff, file: ImageFile) -> None:
     for page in (GENERATIONS, FILES, *doors(file)[:2]):
-        assert "delete/" not in staff_client(SEE).get(page).content.decode()
-        assert "delete/" in staff_client(SEE, DELETE).get(page).content.decode()
+        assert "delete/" not in staff(SEE).get(page).content.decode()
+        assert "delete/" in staff(SEE, DELETE).get(page).content.decode()
 
 
-def test_an_account_leads_to_what_it_made(staff_client: Staff, member: User) -> None:
+def test_an_account_leads_to_what_it_made(staff: Staff, member: User) -> None:
     User.objects.filter(pk=member.pk).update(username="a+b@example.org")
     page = f"/admin/auth/user/{member.pk}/change/"
     for path in (GENERATIONS, FILES):
         link = f"{path}?person=a%2Bb%40example.org"
-        assert link in staff_client("view_user", SEE).get(page).content.decode()
-        assert link not in staff_client("view_user").get(page).content.decode()
-        assert staff_client(SEE).get(link).context["form"].cleaned_data["person"] == member
+        assert link in staff("view_user", SEE).get(page).content.decode()
+        assert link not in staff("view_user").get(page).content.decode()
+        assert staff(SEE).get(link).context["form"].cleaned_data["person"] == member

@@ -254,6 +254,24 @@ def test_what_is_rare_is_looked_for_in_stretches(viewer: Client, member: User) -
 
 
 @pytest.mark.usefixtures("small_pages", "short_stretches")
+def test_a_stretch_may_end_among_rows_of_one_moment(viewer: Client, member: User) -> None:
+    for k in range(21):
+        asked(member, "a lake" if k % 7 else "a zeppelin")
+    zeppelins = Generation.objects.filter(prompt="a zeppelin").order_by("-created_at", "-id")
+    there = walk(viewer, f"{GENERATIONS}?prompt=zeppelin")
+    assert [row for page in there for row in page] == list(zeppelins)
+    before_all = Place(NOW - timedelta(minutes=1), zeppelins[0].pk)
+    back = walk(viewer, f"{GENERATIONS}?prompt=zeppelin&after={before_all}", "newer")
+    assert [row for page in reversed(back) for row in page] == list(zeppelins)
+
+
+def test_a_name_that_has_gone_stays_chosen(viewer: Client) -> None:
+    response = viewer.get(GENERATIONS, {"connection": "gone", "error_code": "of_old"})
+    for name in ("gone", "of_old"):
+        assert f'<option value="{name}" selected>' in response.content.decode()
+
+
+@pytest.mark.usefixtures("small_pages", "short_stretches")
 def test_a_single_filter_needs_no_stretches(viewer: Client, member: User) -> None:
     for minute in range(9):
         asked(member, minutes=minute, engine="gemini" if minute == 8 else "openai")
@@ -420,9 +438,9 @@ def test_prompts_are_text(viewer: Client, member: User) -> None:
         assert "<img src=x" not in viewer.get(path).content.decode()
 
 
-def test_rows_of_people_who_left(staff_client: Staff) -> None:
+def test_rows_of_people_who_left(staff: Staff) -> None:
     row_of(None, 0, generation=asked(None))
     for path in (GENERATIONS, FILES):
-        assert "nobody any more" in staff_client(SEE).get(path).content.decode()
-        assert shown(staff_client().get(path)) == []
+        assert "nobody any more" in staff(SEE).get(path).content.decode()
+        assert shown(staff().get(path)) == []
     assert Generation.objects.count() == ImageFile.objects.count() == 1
