@@ -74,7 +74,8 @@ def test_a_database_that_is_away(client, monkeypatch):
     def refuse(*args, **kwargs):
         raise OperationalError('connection to server at "db.example", port 5432 failed: password wrong')
 
-    monkeypatch.setattr(connection, "cursor", refuse)
+    asked = "probe" if connection.vendor == "postgresql" else "cursor"
+    monkeypatch.setattr(connection, asked, refuse)
     response = client.get("/readyz")
     found = response.json()
     assert (response.status_code, found["database"]) == (503, "unavailable")

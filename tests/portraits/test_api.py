@@ -453,10 +453,10 @@ class TestPortraitPrompt:
 
 class TestQueries:
     def test_a_portrait(self, api: Client, django_assert_num_queries: Any) -> None:
-        """User; permissions (2); settings; connections; generation; files and generation: 8, and the
-        begin and commit of two transactions."""
+        """User with the permission; settings; connections; generation; files and generation: 6, and the
+        begin and commit of one transaction."""
         post(api, PORTRAIT, {"prompt": PIXIE})
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(8):
             post(api, PORTRAIT, {"prompt": "an elf"})
 
     def test_its_bytes(self, api: Client, django_assert_num_queries: Any) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import struct
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +39,18 @@ class Place:
             return self.servers[server].post(path, {"prompt": prompt}, headers=headers)
         except requests.ConnectionError:
             return None
+
+    def ask_and_go(self, server: int, path: str, key: str) -> None:
+        """Send a request, wait until the engine works on it, and reset the connection."""
+        body = json.dumps({"prompt": "a lake"}).encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self.token}\r\n"
+            f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", self.servers[server].port)) as sock:
+            sock.sendall(head.encode() + body)
+            self.engine.wait_for(1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def kill_worker(self, server: int) -> None:
         (worker,) = tree(self.servers[server].process.pid)[2:]
@@ -101,3 +117,16 @@ def test_a_repeat_after_the_worker_was_killed_asks_nobody_again(place: Place, pa
     assert place.engine.begun == 1
     anew = place.ask(0, path, f"{key}-2")
     assert anew is not None and anew.status_code == 200
+
+
+def test_a_picture_whose_person_has_gone_is_kept_for_him(place: Place, path: str) -> None:
+    key = f"gone-{path}"
+    files = len(place.servers[1].get("/api/v1/files/").json()["results"])
+    place.ask_and_go(0, path, key)
+    until = time.monotonic() + 60
+    while (again := place.ask(1, path, key)) is not None and again.status_code == 409:
+        assert time.monotonic() < until, "it is not recorded"
+        time.sleep(0.2)
+    assert again is not None and again.status_code == 200
+    assert len(place.servers[1].get("/api/v1/files/").json()["results"]) == files + 1
+    assert place.engine.begun == 1
