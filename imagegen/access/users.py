@@ -1,4 +1,8 @@
-"""The person behind a token, and whether they may make pictures, in one query."""
+"""The person behind a token, and whether they may make pictures, in one query.
+
+It finds what Django's ModelBackend would. Where it finds nothing, the backends are asked, so another one in
+AUTHENTICATION_BACKENDS may grant more; one that forbids what the rows grant is not heard.
+"""
 
 from __future__ import annotations
 
