@@ -80,7 +80,7 @@ class TestThroughLiteLLM:
     def test_a_providers_host_that_nobody_vouched_for(self, proxy, call):
         with pytest.raises(BadEngineResponse) as caught:
             make(engine(proxy.url), call)
-        assert "not public" in caught.value.detail
+        assert "not followed" in caught.value.detail
         assert caught.value.may_have_charged
         assert caught.value.cost == 0.02
         assert not proxy.files.requests
