@@ -20,7 +20,7 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name.removesuffix("_FILE") not in VARIABLES and name != "DJANGO_SETTINGS_MODULE"
+        if name.removesuffix("_FILE") not in VARIABLES and not name.startswith("DJANGO_")
     }
     return {**inherited, **dict.fromkeys(VARIABLES, ""), "EASEL_DATA_DIR": str(data_dir), **variables}
 
