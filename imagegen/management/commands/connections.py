@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
+from django.db.models import QuerySet
 
 from imagegen.access.journal import ADDITION, CHANGE, DELETION, record_from_shell
 from imagegen.engines import ENGINES
@@ -87,8 +88,10 @@ class Command(ExplainedCommand):
         self._save(EngineConnection(name=name, engine=engine), options)
         self.stdout.write(f"Added {name}.")
 
+    @transaction.atomic
     def _update(self, *, name: str, **options: Any) -> None:
-        self._save(_find(name), options)
+        """The row is locked: a whole row is written, and what others write of it meanwhile would be lost."""
+        self._save(_find(name, among=EngineConnection.objects.select_for_update()), options)
         self.stdout.write(f"Updated {name}.")
 
     def _save(self, connection: EngineConnection, options: dict[str, Any]) -> None:
@@ -197,9 +200,9 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _find(name: str) -> EngineConnection:
+def _find(name: str, *, among: QuerySet[EngineConnection] | None = None) -> EngineConnection:
     try:
-        return EngineConnection.objects.get(name=name)
+        return (EngineConnection.objects.all() if among is None else among).get(name=name)
     except EngineConnection.DoesNotExist:
         known = ", ".join(EngineConnection.objects.values_list("name", flat=True)) or "none"
         raise CommandError(f"There is no connection {name!r}. There are: {known}.") from None
