@@ -79,6 +79,7 @@ class Run:
             "EASEL_STORAGE": "chaos.storage.FailingStorage",
             "EASEL_GRACEFUL_TIMEOUT": "20",
             "EASEL_LOG_LEVEL": "WARNING",
+            "EASEL_MIN_FREE_MB": "0",  # the small disk has less, and is to run full
         }
         service = stack.enter_context(Service(data, **settings))
         preparing.add_connections(service, port)
