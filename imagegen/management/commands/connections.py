@@ -52,6 +52,7 @@ FIELDS = {
     "concurrency": "concurrency",
     "price": "price",
 }
+KEY_LOST = "KEY CANNOT BE DECRYPTED"
 UNTOLD = {"id", "created_at", "updated_at", "failures", "rests_until"}
 JSON_FILES = ("workflow", "workflow_nodes", "edit_workflow", "edit_workflow_nodes")
 
@@ -133,7 +134,7 @@ class Command(ExplainedCommand):
         for row in rows:
             used = f"  used for {', '.join(row['used_for'])}" if row["used_for"] else ""
             state = "" if row["enabled"] else "  (disabled)"
-            key = "key set" if row["has_key"] else "no key"
+            key = KEY_LOST if row["key_is_lost"] else "key set" if row["has_key"] else "no key"
             what = "  ".join(filter(None, (row["engine"], row["base_url"], row["model"], key)))
             self.stdout.write(f"{row['name']:<20} {what}{used}{state}")
 
@@ -296,6 +297,7 @@ def _describe(connection: EngineConnection, current: ImageSettings) -> dict[str,
         "model": connection.default_model,
         "enabled": connection.enabled,
         "has_key": bool(connection.encrypted_key),
+        "key_is_lost": connection.key_is_lost,
         "used_for": [o for o in OPERATIONS if getattr(current, f"{o}_connection_id") == connection.pk],
     }
 
