@@ -12,6 +12,7 @@ from config.gunicorn import (
     graceful_timeout,
     keepalive,
     loglevel,
+    pre_fork,
     raise_descriptors,
     sendfile,
     threads,
@@ -22,8 +23,8 @@ from config.gunicorn import (
 )
 
 __all__ = [
-    "backlog", "bind", "control_socket_disable", "graceful_timeout", "keepalive", "loglevel", "sendfile",
-    "threads", "timeout", "worker_connections", "worker_tmp_dir", "workers",
+    "backlog", "bind", "control_socket_disable", "graceful_timeout", "keepalive", "loglevel", "pre_fork",
+    "sendfile", "threads", "timeout", "worker_connections", "worker_tmp_dir", "workers",
 ]  # fmt: skip
 
 worker_class = Worker

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,27 @@ if hasattr(_c := ctypes.CDLL(None), "mallopt"):
 waiting = RawArray("i", 1024)
 """How many generations wait in which worker, in memory that all of them share."""
 
+NOT_HERE = 2**31 - 1
+connected = RawArray("i", [NOT_HERE] * len(waiting))
+"""How many connections a worker has that takes new ones."""
+
+LEFT_TO_OTHERS = 0.001
+"""Seconds."""
 
 gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0
 """Who connects and says nothing is watched together with all others, and not by a thread for five seconds."""
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gthread with paced clients and a better end: what runs is finished, and nothing else delays it."""
+    """gthread with paced clients, evenly shared, and a better end: what runs is finished, and nothing else
+    delays it."""
+
+    def accept(self, listener: Any) -> None:
+        """Leave a connection to workers that have fewer, for a moment: whoever is awake would take all of a
+        burst, and one process works while the others sleep."""
+        if self.nr_conns > min(connected):
+            time.sleep(LEFT_TO_OTHERS)
+        super().accept(listener)
 
     def enqueue_req(self, conn: Any) -> None:
         """Every request of a connection has its time anew."""
@@ -86,6 +101,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         """Look up every second: gthread would sit out the whole graceful timeout where a kept-alive
         connection is idle, instead of closing it when its own time is up."""
         super().wait_for_and_dispatch_events(min(timeout, 1.0))
+        connected[self.place] = self.nr_conns if self._accepting else NOT_HERE
 
 
 bind = f"{environment.read('EASEL_BIND')}:{environment.read('PORT')}"
@@ -159,4 +175,5 @@ def worker_exit(server: Any, worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Whatever it died of, nobody waits there any more."""
     waiting[worker.place] = 0
+    connected[worker.place] = NOT_HERE
     metrics_files.leave(worker.place)

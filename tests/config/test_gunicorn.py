@@ -1,9 +1,12 @@
+import errno
 import resource
 import signal
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.workers import gthread
 
 from config import gunicorn
 from imagegen.errors import TooBusy
@@ -50,6 +53,7 @@ def worker(monkeypatch):
     config = Config()
     config.set("worker_class", gunicorn.Worker)
     made = gunicorn.Worker(0, 0, [], SimpleNamespace(), 1, config, SimpleNamespace(debug=print))
+    made.place = 1
     yield made, room
     made.tmp.close()
 
@@ -73,6 +77,40 @@ def test_while_stopping_it_looks_up_every_second(worker):
     for timeout in (120.0, 0.3):
         worker.wait_for_and_dispatch_events(timeout)
     assert waits == [1.0, 0.3]
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """What each worker has; the one under test is at place 1."""
+    counts = [gunicorn.NOT_HERE] * 4
+    monkeypatch.setattr(gunicorn, "connected", counts)
+    return counts
+
+
+@pytest.mark.parametrize(("own", "others", "waits"), [(3, 2, True), (2, 2, False), (0, 5, False)])
+def test_who_has_more_connections_leaves_one_to_others(worker, connected, monkeypatch, own, others, waits):
+    worker, _ = worker
+    slept = []
+    monkeypatch.setattr(gunicorn.time, "sleep", slept.append)
+    connected[0] = others
+    worker.nr_conns = own
+    worker.accept(Mock(accept=Mock(side_effect=BlockingIOError(errno.EAGAIN, "another took it"))))
+    assert slept == [gunicorn.LEFT_TO_OTHERS] * waits
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_who_takes_no_connections_is_waited_for_by_nobody(worker, connected, monkeypatch, accepts):
+    worker, _ = worker
+    monkeypatch.setattr(gthread.ThreadWorker, "wait_for_and_dispatch_events", Mock())
+    worker.nr_conns, worker._accepting = 7, accepts
+    worker.wait_for_and_dispatch_events(1)
+    assert connected[1] == (7 if accepts else gunicorn.NOT_HERE)
+
+
+def test_a_dead_worker_is_waited_for_by_nobody(connected):
+    connected[1] = 0
+    gunicorn.child_exit(None, SimpleNamespace(place=1))
+    assert connected[1] == gunicorn.NOT_HERE
 
 
 def test_what_gunicorn_is_told():
