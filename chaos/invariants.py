@@ -20,7 +20,7 @@ STATUSES = {
     "generate": {200, 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
     "edit": {200, 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
 }
-CODES_OF_500 = {"internal_error", "not_stored"}
+CODES_OF_500 = {"internal_error", "interrupted", "not_stored"}
 CODES = {
     *("engine_unavailable", "engine_timeout", "engine_rate_limited", "engine_misconfigured"),
     *("bad_engine_response", "prompt_rejected", "not_stored", "internal_error", "interrupted"),

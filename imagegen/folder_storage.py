@@ -70,4 +70,9 @@ def _write(file: IO[bytes], content: Any) -> None:
 
 
 def _force_to_disk(file: IO[bytes]) -> None:
+    """And give the kernel its memory back for the next picture: one from elsewhere costs far more, above all
+    on a virtual machine (docs/performance.md), and whoever looks at a picture keeps it.
+    """
     os.fsync(file.fileno())
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -6,7 +6,6 @@ The deterministic prompt is always good enough: whatever goes wrong, it is the a
 from __future__ import annotations
 
 import structlog
-from django.core.exceptions import ImproperlyConfigured
 
 from imagegen.database import release_connections
 from imagegen.engines.errors import EngineError
@@ -34,9 +33,8 @@ def polish(prompt: str, settings: ImageSettings) -> str:
         engine = connection.to_engine()
         release_connections()
         polished = engine.complete(INSTRUCTION, prompt, deadline=min(DEADLINE, engine.config.deadline))
-    except (EngineError, ImproperlyConfigured) as error:
-        detail = getattr(error, "detail", "") or str(error)
-        logger.warning("prompt not polished", connection=connection.name, detail=detail)
+    except EngineError as error:
+        logger.warning("prompt not polished", connection=connection.name, detail=error.detail or str(error))
         return prompt
     return _acceptable(polished) or prompt
 

@@ -65,7 +65,7 @@ class ConnectionForm(OvertakenForm):
             self.fields.pop("forget_key", None)
         else:
             key = self.fields["new_key"]
-            key.widget.attrs["placeholder"] = mask(self.instance.key)
+            key.widget.attrs["placeholder"] = mask(self.instance.readable_key)
             key.help_text = f"{key.help_text} Stored, and never shown again: left empty, it stays.".strip()
 
     def clean_new_key(self) -> str:
@@ -122,4 +122,5 @@ class TrialForm(ConnectionForm):
     def key_withheld(self) -> bool:
         """There is a stored key, and it is for another server than the one that is entered now."""
         kept = not (self.cleaned_data.get("new_key") or self.cleaned_data.get("forget_key"))
-        return bool(kept and self.instance.encrypted_key and not self.config().key)
+        config = self.config()
+        return bool(kept and self.instance.encrypted_key and not (config.key or config.key_is_lost))

@@ -25,6 +25,8 @@ from imagegen.models.settings import OPERATIONS
 
 FIRST = next(iter(ENGINES))
 COMMON = ("name", "engine", "enabled")
+READY, RESTING, OFF = "ready", "resting after failures", "off"
+KEY_LOST = "its key cannot be decrypted: enter it again"
 
 
 @admin.register(EngineConnection)
@@ -55,10 +57,12 @@ class ConnectionAdmin(RecordedAdmin):
     @admin.display(description="state")
     def state(self, connection: EngineConnection) -> str:
         if not connection.enabled:
-            return "off"
-        return "resting after failures" if connection.is_resting else "ready"
+            return OFF
+        if connection.key_is_lost:
+            return KEY_LOST
+        return RESTING if connection.is_resting else READY
 
-    state.label = {"ready": "success", "resting after failures": "warning", "off": "info"}  # type: ignore[attr-defined]
+    state.label = {READY: "success", RESTING: "warning", KEY_LOST: "danger", OFF: "info"}  # type: ignore[attr-defined]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         selected = ImageSettings.objects.all()
@@ -117,6 +121,7 @@ class ConnectionAdmin(RecordedAdmin):
         can_change = self.has_change_permission(request) if obj else self.has_add_permission(request)
         context |= {
             "about_engine": entry.about,
+            "key_is_lost": bool(obj and obj.key_is_lost),
             "test_url": _url("test", obj) if can_change else "",
             "try_url": _url("try", obj) if obj and can_change else "",
         }

@@ -82,10 +82,10 @@ class Key(Text):
         return row.key
 
     def show(self, row: EngineConnection) -> str:
-        return mask(row.key)
+        return mask(row.readable_key)
 
     def keeps(self, row: EngineConnection, value: str) -> bool:
-        return is_mask(value) or value == row.key
+        return is_mask(value) or value == row.readable_key
 
     def check(self, value: str) -> None:
         check_key(value)

@@ -30,5 +30,5 @@ def obstacle(connection: EngineConnection, operation: str) -> str:
 
 def _operations(connection: EngineConnection) -> frozenset[str]:
     """Of its default model."""
-    config = connection.to_config(with_key=False)  # one that cannot be decrypted is no reason to fail here
+    config = connection.to_config()
     return ENGINES[connection.engine](config).capabilities(config.model).operations

@@ -50,13 +50,12 @@ def entered_config(connection: EngineConnection, *, key: str | None, stored_at: 
     `key` is the one that was entered, None where the field was left alone. Then the stored one counts, but
     only for the server that it is stored for: `stored_at`, the base URL in the database.
     """
-    config = connection.to_config(with_key=False)
+    config, kind = connection.to_config(), ENGINES[connection.engine]
     if key is not None:
-        return replace(config, key=key)
-    kind = ENGINES[connection.engine]
+        return replace(config, key=key, key_is_lost=False)
     if stored_at is None or origin_of(stored_at or kind.default_base_url) != origin_of(config.base_url):
-        return config
-    return replace(config, key=connection.key)
+        return replace(config, key="", key_is_lost=False)
+    return config
 
 
 def inspect(engine: str, config: EngineConfig) -> Report:

@@ -13,9 +13,11 @@ LONG_ENOUGH = 12
 _MASK = re.compile(rf"{DOTS}.{{0,{SHOWN}}}")
 
 
-def mask(key: str) -> str:
-    """Dots and the last four characters; dots alone for a short key, and for `user:password`, of which
-    the end could be the whole password. Empty stays empty."""
+def mask(key: str | None) -> str:
+    """Dots and the last four characters; dots alone for a short key, for `user:password`, of which the end
+    could be the whole password, and for None, a key that cannot be decrypted. Empty stays empty."""
+    if key is None:
+        return DOTS
     if not key:
         return ""
     return DOTS + (key[-SHOWN:] if len(key) >= LONG_ENOUGH and ":" not in key else "")

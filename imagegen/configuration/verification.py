@@ -17,6 +17,7 @@ from imagegen.engines.errors import (
     EngineMisconfigured,
     EngineTimeout,
     EngineUnavailable,
+    KeyLost,
     KeyRefused,
 )
 from imagegen.errors import InvalidRequest
@@ -28,6 +29,7 @@ _NOT_THAT_ENGINE = "The server at this URL does not answer as {engine} does. Che
 _REASONS: dict[type[EngineError], str] = {
     EngineUnavailable: "The server at this URL cannot be reached, or fails at the moment.",
     EngineTimeout: "The server at this URL takes too long to answer.",
+    KeyLost: "The stored key cannot be decrypted. Enter it again.",
     KeyRefused: "The server refuses this key, or wants one.",
     EngineMisconfigured: _NOT_THAT_ENGINE,
     BadEngineResponse: _NOT_THAT_ENGINE,
@@ -77,6 +79,11 @@ def _stored(kind: type[Engine], origin: str, masked: str) -> EngineConfig:
     """
     for connection in EngineConnection.objects.filter(engine=kind.name).exclude(encrypted_key=""):
         config = connection.to_config()
-        if mask(config.key) == masked and origin_of(config.base_url) == origin:
-            return EngineConfig(config.name, key=config.key, parameters=config.parameters)
+        if mask(connection.readable_key) == masked and origin_of(config.base_url) == origin:
+            return EngineConfig(
+                config.name,
+                key=config.key,
+                key_is_lost=config.key_is_lost,
+                parameters=config.parameters,
+            )
     raise InvalidRequest("key", "No such key is stored for this engine at this server. Enter the whole key.")

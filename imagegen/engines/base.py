@@ -40,6 +40,7 @@ class EngineConfig:
         name: what staff call this connection.
         base_url: without a trailing slash; empty for engines that need none.
         key: the credential; hidden from `repr`, so it reaches no log by accident.
+        key_is_lost: there is one, but it cannot be decrypted: nothing is sent to the server without it.
         model: the model used when a request names none; may be empty.
         models: what staff listed by hand, for engines that cannot list their own.
         parameters: what staff set for every request, in the engine's own words.
@@ -53,6 +54,7 @@ class EngineConfig:
     name: str
     base_url: str = ""
     key: str = field(default="", repr=False)
+    key_is_lost: bool = False
     model: str = ""
     models: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -94,6 +94,10 @@ class KeyRefused(EngineMisconfigured):
     """The engine does not take the credential, or wants one."""
 
 
+class KeyLost(EngineMisconfigured):
+    """A credential is stored that cannot be decrypted. The engine was not asked."""
+
+
 _BY_CODE: dict[str, type[EngineError]] = {
     kind.code: kind
     for kind in (

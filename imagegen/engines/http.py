@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 
 from imagegen.engines.addresses import Forbidden, Target
 from imagegen.engines.base import EngineConfig
-from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured
+from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured, KeyLost
 from imagegen.engines.replies import Reply, Scrub, refusal
 from imagegen.engines.wire import Body, Incoming, ask
 
@@ -29,6 +29,10 @@ __all__ = ["Body", "Client", "Reply", "fetch"]
 QUICK = 10.0
 """Seconds for an exchange that makes no picture, where the caller names no deadline."""
 
+KEY_IS_LOST = (
+    "the stored key cannot be decrypted: enter it again, or put the encryption key that it was stored with"
+    " back into EASEL_ENCRYPTION_KEYS"
+)
 ERROR_BODY = 64 * 1024
 IN_MEMORY = 4 * 1024 * 1024
 REDIRECTS = 3
@@ -116,6 +120,8 @@ class Client:
 
     @contextmanager
     def _answer(self, method: str, path: str, body: Body | None, deadline_at: float) -> Iterator[Incoming]:
+        if self.config.key_is_lost:
+            raise KeyLost(detail=KEY_IS_LOST)
         if not all(value.isascii() and value.isprintable() for value in self.credentials.values()):
             raise EngineMisconfigured(detail="the key holds characters that no key has, such as a line break")
         try:

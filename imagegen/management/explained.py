@@ -21,8 +21,9 @@ class ExplainedCommand(BaseCommand):
     """`help` is one sentence; `details` are what follows the options."""
 
     details = ""
+    exit_codes = EXIT_CODES
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(
-            prog_name, subcommand, epilog=self.details + EXIT_CODES, formatter_class=Help, **kwargs
+            prog_name, subcommand, epilog=self.details + self.exit_codes, formatter_class=Help, **kwargs
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -184,13 +184,27 @@ class EngineConnection(models.Model):
     def key(self, value: str) -> None:
         self.encrypted_key = secrets.encrypt(value)
 
-    def to_config(self, *, with_key: bool = True) -> EngineConfig:
-        """What its engine is given. Raises ImproperlyConfigured where the key cannot be decrypted."""
-        engine = ENGINES[self.engine]
+    @property
+    def readable_key(self) -> str | None:
+        """The same; None where it cannot be decrypted."""
+        try:
+            return self.key
+        except ImproperlyConfigured:
+            return None
+
+    @property
+    def key_is_lost(self) -> bool:
+        """One is stored, and none of EASEL_ENCRYPTION_KEYS decrypts it."""
+        return self.readable_key is None
+
+    def to_config(self) -> EngineConfig:
+        """What its engine is given."""
+        engine, key = ENGINES[self.engine], self.readable_key
         return EngineConfig(
             name=self.name,
             base_url=(self.base_url or engine.default_base_url).rstrip("/"),
-            key=self.key if with_key else "",
+            key=key or "",
+            key_is_lost=key is None,
             model=self.default_model or engine.default_model,
             models=tuple(self.listed_models),
             parameters=self.parameters,

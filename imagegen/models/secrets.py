@@ -33,6 +33,15 @@ def rotate(token: str) -> str:
     return encrypt(decrypt(token))
 
 
+def is_under_first_key(token: str) -> bool:
+    """Whether `rotate` would change nothing but the time in it."""
+    try:
+        Fernet(settings.EASEL_ENCRYPTION_KEYS[0]).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
 def _fernet() -> MultiFernet:
     return _with_keys(tuple(settings.EASEL_ENCRYPTION_KEYS))
 

@@ -136,6 +136,7 @@ def test_list_for_programs(key):
         "model": "grok",
         "enabled": True,
         "has_key": True,
+        "key_is_lost": False,
         "used_for": ["edit"],
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
+from django.db.models import QuerySet
 
 from imagegen.access.journal import ADDITION, CHANGE, DELETION, record_from_shell
 from imagegen.engines import ENGINES
@@ -51,6 +52,7 @@ FIELDS = {
     "concurrency": "concurrency",
     "price": "price",
 }
+KEY_LOST = "KEY CANNOT BE DECRYPTED"
 UNTOLD = {"id", "created_at", "updated_at", "failures", "rests_until"}
 JSON_FILES = ("workflow", "workflow_nodes", "edit_workflow", "edit_workflow_nodes")
 
@@ -87,8 +89,10 @@ class Command(ExplainedCommand):
         self._save(EngineConnection(name=name, engine=engine), options)
         self.stdout.write(f"Added {name}.")
 
+    @transaction.atomic
     def _update(self, *, name: str, **options: Any) -> None:
-        self._save(_find(name), options)
+        """The row is locked: a whole row is written, and what others write of it meanwhile would be lost."""
+        self._save(_find(name, among=EngineConnection.objects.select_for_update()), options)
         self.stdout.write(f"Updated {name}.")
 
     def _save(self, connection: EngineConnection, options: dict[str, Any]) -> None:
@@ -130,7 +134,7 @@ class Command(ExplainedCommand):
         for row in rows:
             used = f"  used for {', '.join(row['used_for'])}" if row["used_for"] else ""
             state = "" if row["enabled"] else "  (disabled)"
-            key = "key set" if row["has_key"] else "no key"
+            key = KEY_LOST if row["key_is_lost"] else "key set" if row["has_key"] else "no key"
             what = "  ".join(filter(None, (row["engine"], row["base_url"], row["model"], key)))
             self.stdout.write(f"{row['name']:<20} {what}{used}{state}")
 
@@ -197,9 +201,9 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _find(name: str) -> EngineConnection:
+def _find(name: str, *, among: QuerySet[EngineConnection] | None = None) -> EngineConnection:
     try:
-        return EngineConnection.objects.get(name=name)
+        return (EngineConnection.objects.all() if among is None else among).get(name=name)
     except EngineConnection.DoesNotExist:
         known = ", ".join(EngineConnection.objects.values_list("name", flat=True)) or "none"
         raise CommandError(f"There is no connection {name!r}. There are: {known}.") from None
@@ -293,6 +297,7 @@ def _describe(connection: EngineConnection, current: ImageSettings) -> dict[str,
         "model": connection.default_model,
         "enabled": connection.enabled,
         "has_key": bool(connection.encrypted_key),
+        "key_is_lost": connection.key_is_lost,
         "used_for": [o for o in OPERATIONS if getattr(current, f"{o}_connection_id") == connection.pk],
     }
 

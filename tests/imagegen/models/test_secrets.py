@@ -6,6 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connection as database
 
+from imagegen.engines.errors import KeyLost
 from imagegen.models import EngineConnection
 from imagegen.models.secrets import decrypt, encrypt, rotate
 
@@ -99,8 +100,11 @@ def test_the_database_holds_no_key_in_clear(stored):
 
 def test_a_connection_whose_key_cannot_be_read_never_goes_out_without_one(stored, keys):
     keys(new())
+    assert stored.key_is_lost and stored.to_config().key == ""
+    with pytest.raises(KeyLost):
+        stored.to_engine().check()
     with pytest.raises(ImproperlyConfigured):
-        stored.to_engine()
+        _ = stored.key
 
 
 def test_a_key_that_is_set_again_needs_no_old_one(stored, keys):
