@@ -14,6 +14,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -56,6 +57,7 @@ def route_of(request: HttpRequest) -> str:
     return STATIC if request.path.startswith(settings.STATIC_URL) else UNMATCHED
 
 
+@csrf_exempt  # it reads alone
 def metrics(request: HttpRequest) -> HttpResponse:
     """All numbers, of all workers of this machine, for who sends the token or comes from an allowed network.
 

@@ -12,6 +12,8 @@ from config.schema_view import DocsView, SchemaView
 from imagegen.api.urls import file_patterns, images
 from imagegen.api.usage import UsageView
 
+OWN_PASSWORD = RedirectView.as_view(pattern_name="account-password")
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", favicon),
     path("healthz", health.healthz),
@@ -26,6 +28,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(file_patterns)),
     path("api/usage", UsageView.as_view()),
     path("account/", include("imagegen.access.account.urls")),
+    # Before the admin, whose own page would check the present password without a pause after wrong ones
+    path("admin/password_change/", OWN_PASSWORD),
+    path("admin/password_change/done/", OWN_PASSWORD),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="docs")),
 ]

@@ -16,6 +16,8 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 NAMED = {
     "features.image_generation": "Portraits and pictures, through the API and by Try it.",
     "imagegen.view_others_pictures": "In the gallery and through the API. These are personal data.",
+    "imagegen.delete_imagefile": "Delete pictures in the gallery, of those that one may see there.",
+    "imagegen.delete_generation": "With the pictures of a request, delete its prompt too.",
     "imagegen.view_usage": "The dashboard: how much, how fast, by whom, for how much.",
     "imagegen.change_imagesettings": "Settings, Images: which connection does what, defaults and limits.",
     "imagegen.view_engineconnection": "Where engines are and how they are set up; never their keys.",

@@ -8,12 +8,12 @@ from axes.models import AccessAttempt
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from imagegen.access.models import ApiKey
+from imagegen.admin.lookups import FilteredAdmin
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(FilteredAdmin):
     """`delete_label` is what deleting many is called."""
 
     delete_label = ""

@@ -9,7 +9,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+
+from imagegen.admin.lookups import FilteredAdmin
 
 SHOWN = 80
 """Characters of a value in the history."""
@@ -41,7 +42,7 @@ class OvertakenForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class RecordedAdmin(ModelAdmin):
+class RecordedAdmin(FilteredAdmin):
     """The history says which value a field had and has. Fields in `unshown` are named, no more."""
 
     unshown: ClassVar[Mapping[str, str]] = {}

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
 
 from config import health
 
@@ -24,6 +25,11 @@ def test_healthz_needs_no_database(client):
         assert method("/healthz").status_code == 200
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_post_without_a_token_is_told_that_there_is_none(path):
+    assert Client(enforce_csrf_checks=True).post(path).status_code == 405
 
 
 @pytest.mark.django_db

@@ -119,6 +119,8 @@ class TestAllowed:
             assert Client().get("/metrics", REMOTE_ADDR=address).status_code == status, address
         assert Client().post("/metrics", REMOTE_ADDR=OUTSIDE).status_code == 404
         assert Client().post("/metrics", REMOTE_ADDR=INSIDE).status_code == 405
+        strict = Client(enforce_csrf_checks=True)
+        assert strict.post("/metrics", REMOTE_ADDR=INSIDE).status_code == 405
 
     def test_what_a_stranger_says_of_himself_counts_for_nothing(self) -> None:
         headers = {"X-Forwarded-For": INSIDE, "X-Real-IP": INSIDE, "Forwarded": f"for={INSIDE}"}

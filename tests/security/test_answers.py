@@ -68,3 +68,24 @@ def test_the_description_is_made_once(monkeypatch):
     first = Client().get("/api/schema").content
     monkeypatch.setattr(SchemaGenerator, "get_schema", None)
     assert Client().get("/api/schema?x=1").content == first
+
+
+@pytest.mark.parametrize(
+    ("path", "how", "status"),
+    [
+        ("/admin/login/", {"HTTP_HOST": "elsewhere.example"}, 400),  # CommonMiddleware's
+        ("/account/login", {"HTTP_HOST": "elsewhere.example"}, 400),
+        ("/admin/logout/", {"method": "POST"}, 403),  # CsrfViewMiddleware's
+        ("/nothing", {}, 404),
+        ("/admin/login/", {}, 200),
+        ("/account/login", {}, 200),
+    ],
+)
+def test_no_answer_is_shown_in_a_frame(db, path, how, status):
+    client = Client(enforce_csrf_checks=True)
+    response = client.generic(
+        how.get("method", "GET"), path, **{k: v for k, v in how.items() if k != "method"}
+    )
+    assert response.status_code == status
+    assert response["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in response["Content-Security-Policy"]

@@ -23,6 +23,7 @@ from imagegen.access.permissions import IMAGE_GENERATION
 
 KEYS = reverse_lazy("account-keys")
 LOGIN = reverse_lazy("account-login")
+READ_AND_SEND = ["get", "head", "post"]
 
 View = Callable[..., HttpResponse]
 
@@ -48,6 +49,7 @@ def signed_in(view: View) -> View:
 
 @method_decorator(own_origin, name="dispatch")
 class LoginView(auth.LoginView):
+    http_method_names = READ_AND_SEND
     form_class = LoginForm
     template_name = "account/login.html"
     next_page = "account-keys"
@@ -64,11 +66,13 @@ class LoginView(auth.LoginView):
 
 @method_decorator(own_origin, name="dispatch")
 class LogoutView(auth.LogoutView):
+    http_method_names = ["post"]
     next_page = "account-login"
 
 
 @method_decorator(signed_in, name="dispatch")
 class PasswordView(auth.PasswordChangeView):
+    http_method_names = READ_AND_SEND
     form_class = PasswordForm
     template_name = "account/password.html"
     success_url = KEYS

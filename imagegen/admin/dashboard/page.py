@@ -13,9 +13,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 
 from imagegen.admin.dashboard import charts, tables, words
+from imagegen.admin.lookups import FilteredAdmin
 from imagegen.engines import ENGINES
 from imagegen.models import EngineConnection, Generation, Usage
 from imagegen.models.file import VIEW_OTHERS
@@ -43,7 +43,7 @@ class Asked(forms.Form):
 
 
 @admin.register(Usage)
-class DashboardAdmin(ModelAdmin):
+class DashboardAdmin(FilteredAdmin):
     """Read-only: the rows are counted, not entered."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

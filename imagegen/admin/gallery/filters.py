@@ -1,7 +1,7 @@
 """What the address asks for, as a question to the list.
 
-Whoever may not see others' pictures is asked for no person and no group, and offered only connections that
-they may use themselves.
+Whoever may not see others' pictures is asked for no person and no group. Connections are offered to those who
+may look at them, and to those who may make pictures the ones that they may use.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from django.db.models.functions import Concat
 from django.db.models.lookups import IContains
 from django.http import HttpRequest
 
+from imagegen.access.permissions import IMAGE_GENERATION
 from imagegen.admin.gallery.pages import Place, Question
 from imagegen.engines import ENGINES
 from imagegen.engines.errors import CODES
 from imagegen.generation import INTERNAL_ERROR, NOT_STORED
 from imagegen.models import EngineConnection, Generation, ImageFile
+from imagegen.models.connection import ConnectionQuerySet
 from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.generation import QUOTA_EXCEEDED
 from imagegen.overdue import CUT_OFF
@@ -35,6 +37,7 @@ MOST_MEMBERS = 1000
 SUGGESTED = 10
 """People whose names begin as the one that was asked for."""
 OTHERS = ("person", "group")
+VIEW_CONNECTIONS = ("imagegen.view_engineconnection", "imagegen.change_engineconnection")
 FIRST = {"prompt", "person", "status"}
 """Those that are always to be seen."""
 Choices = list[tuple[str, str]]
@@ -110,10 +113,7 @@ class Filters(forms.Form):
             field.offer(choices, self.data.get(name, "").replace("\0", ""))
 
     def offered(self) -> dict[str, Iterable[tuple[str, str]]]:
-        connections = EngineConnection.objects.all()
-        if not self.sees_others:
-            connections = connections.usable_by(self.user)
-        names = connections.order_by("name").values_list("name", flat=True)
+        names = self.connections().order_by("name").values_list("name", flat=True)
         offered: dict[str, Iterable[tuple[str, str]]] = {
             "connection": [(name, name) for name in names],
             "engine": [(name, engine.label) for name, engine in ENGINES.items()],
@@ -122,6 +122,13 @@ class Filters(forms.Form):
             groups = Group.objects.order_by("name").values_list("name", flat=True)
             offered["group"] = [(name, name) for name in groups]
         return offered
+
+    def connections(self) -> ConnectionQuerySet:
+        if any(map(self.user.has_perm, VIEW_CONNECTIONS)):
+            return EngineConnection.objects.all()
+        if self.user.has_perm(IMAGE_GENERATION):
+            return EngineConnection.objects.usable_by(self.user)
+        return EngineConnection.objects.none()
 
     @property
     def filters(self) -> dict[str, str]:

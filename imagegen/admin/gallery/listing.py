@@ -15,18 +15,18 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
-from unfold.admin import ModelAdmin
 
 from imagegen.admin.gallery import deletion, pages
 from imagegen.admin.gallery.filters import Filters
 from imagegen.admin.gallery.pages import Page, Place
+from imagegen.admin.lookups import FilteredAdmin
 from imagegen.models.file import VIEW_OTHERS
 
 LISTS = (("Generations", "generation"), ("Files", "imagefile"))
 View = Callable[..., HttpResponseBase]
 
 
-class GalleryAdmin(ModelAdmin):
+class GalleryAdmin(FilteredAdmin):
     """Everybody on the staff sees their own; holders of `imagegen.view_others_pictures` everybody's.
 
     None of Django's own pages of a model is left, so no other door leads to the rows.

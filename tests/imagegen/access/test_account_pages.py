@@ -342,3 +342,25 @@ def test_the_policy_is_strict(page: Client, path: str) -> None:
     assert "unsafe" not in policy
     assert "style=" not in text(answer) and "<style" not in text(answer) and "onclick" not in text(answer)
     assert "no-store" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/account/login", "/account/logout", "/account/password"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_a_form_is_sent_by_post_alone(page: Client, path: str, method: str) -> None:
+    """Django would take a PUT for one."""
+    client = Client() if path == "/account/login" else page  # which sends on whoever is logged in
+    assert client.generic(method, path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/admin/password_change/", "/admin/password_change/done/"])
+def test_the_admin_has_no_second_page_to_guess_a_password_at(page: Client, ada: User, path: str) -> None:
+    User.objects.filter(pk=ada.pk).update(is_staff=True)
+    entered = {
+        "old_password": PASSWORD,
+        "new_password1": "another long one",
+        "new_password2": "another long one",
+    }
+    for answer in (page.get(path), page.post(path, entered)):
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/account/password")
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)

@@ -90,9 +90,12 @@ def test_choices_of_filters_tell_nothing_of_others(staff: Staff, select: Any) ->
     select("secret-lab", "openai").allowed_groups.add(Group.objects.create(name="Secret group"))
     for page in (GENERATIONS, FILES):
         text = staff().get(page).content.decode()
+        assert "secret-lab" not in text and "Secret group" not in text and "built-in" not in text
+        text = staff("image_generation").get(page).content.decode()
         assert "secret-lab" not in text and "Secret group" not in text and "built-in" in text
         text = staff(SEE).get(page).content.decode()
-        assert "secret-lab" in text and "Secret group" in text
+        assert "secret-lab" not in text and "Secret group" in text
+        assert "secret-lab" in staff("view_engineconnection").get(page).content.decode()
 
 
 def test_holders_of_the_permission_see_everybodys(viewer: Client, file: ImageFile) -> None:
