@@ -120,7 +120,7 @@ def test_it_is_written_down_without_the_key(enter: Any, keys: Any) -> None:
     assert entry.object_repr == "first" and "the key: encrypted again, and the same." in entry.change_message
 
 
-@pytest.mark.parametrize("under", [OLD, NEW])
+@pytest.mark.parametrize("under", [OLD, NEW], ids=["old", "new"])
 def test_a_key_that_is_entered_meanwhile_stays(
     enter: Any, keys: Any, monkeypatch: pytest.MonkeyPatch, under: str
 ) -> None:
