@@ -81,8 +81,10 @@ def _at_default(
     if usable and usable[0].pk == settings.connection_id_for(operation):
         return [usable[0], *_fallbacks(usable[1:])]
     selected = settings.connection_for(operation)
-    if selected is None or not selected.enabled:
+    if selected is None:
         raise Disabled("No image engine is selected. Please ask an administrator to choose one.")
+    if not selected.enabled:
+        raise Disabled("The selected image engine is switched off. Please ask an administrator.")
     raise NotAllowed("You may not use the image engine that is selected.")
 
 
