@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import admin
+from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
@@ -12,7 +15,13 @@ from config.schema_view import DocsView, SchemaView
 from imagegen.api.urls import file_patterns, images
 from imagegen.api.usage import UsageView
 
-OWN_PASSWORD = RedirectView.as_view(pattern_name="account-password")
+
+def leads_to(page: str) -> Callable[..., HttpResponseBase]:
+    """A redirect of who reads. A form that is sent here goes nowhere."""
+    return RedirectView.as_view(pattern_name=page, http_method_names=["get", "head"])
+
+
+OWN_PASSWORD = leads_to("account-password")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", favicon),
@@ -32,7 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/password_change/", OWN_PASSWORD),
     path("admin/password_change/done/", OWN_PASSWORD),
     path("admin/", admin.site.urls),
-    path("", RedirectView.as_view(pattern_name="docs")),
+    path("", leads_to("docs")),
 ]
 
 handler400 = "config.error_pages.bad_request"

@@ -7,6 +7,8 @@ from typing import Any
 from axes.models import AccessAttempt
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from imagegen.access.models import ApiKey
@@ -67,7 +69,10 @@ class WrongPasswordsAdmin(ReadOnlyAdmin):
 
 @admin.register(LogEntry)
 class ChangesAdmin(ReadOnlyAdmin):
-    """Who changed what, in the admin, under /account and from the shell."""
+    """Who changed what, in the admin, under /account and from the shell; of what the reader may look at.
+
+    An entry repeats what was changed: the host of a connection, the name of a key.
+    """
 
     list_display = ["action_time", "user", "content_type", "object_repr", "change"]
     list_filter = ["action_time", "action_flag", "content_type"]
@@ -75,6 +80,13 @@ class ChangesAdmin(ReadOnlyAdmin):
     search_fields = ["user__username", "object_repr", "change_message"]
     fields = list_display
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LogEntry]:
+        kinds = self.admin_site._registry.items()
+        hidden = [model for model, its in kinds if not its.sees_all(request)]
+        of_hidden = ContentType.objects.get_for_models(*hidden).values()
+        entries: QuerySet[LogEntry] = super().get_queryset(request)
+        return entries.exclude(content_type__in=of_hidden)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -38,13 +38,18 @@ MAX_OBJECT_BYTES = 4 * 1024 * 1024
 
 
 class CanChangeSettings(BasePermission):
-    """Superusers, and staff who may change the image settings."""
+    """Superusers, and staff who may set up in the admin all that the keys stand for."""
 
-    message = "You may not change the image settings. Please ask an administrator."
+    message = "You may not change the image settings and connections. Please ask an administrator."
+    needed = (
+        "imagegen.change_imagesettings",
+        "imagegen.change_engineconnection",
+        "imagegen.add_engineconnection",
+    )
 
     def has_permission(self, request: Request, view: Any) -> bool:
         user = request.user
-        return user.is_superuser or (user.is_staff and user.has_perm("imagegen.change_imagesettings"))
+        return user.is_superuser or (user.is_staff and user.has_perms(self.needed))
 
 
 @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": {}}]})

@@ -93,14 +93,14 @@ def test_portraits_fall_back_to_what_generates(add, member):
 
 def test_nothing_selected_for_editing(add, member):
     add("chosen", "generate")
-    with pytest.raises(Disabled, match="ask an administrator"):
+    with pytest.raises(Disabled, match="ask an administrator to choose one"):
         choose(member, "edit")
 
 
 def test_a_selected_connection_that_is_switched_off(add, member):
     add("other")
     add("chosen", "generate", enabled=False)
-    with pytest.raises(Disabled):
+    with pytest.raises(Disabled, match="switched off"):
         choose(member)
 
 

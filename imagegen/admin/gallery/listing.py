@@ -64,6 +64,9 @@ class GalleryAdmin(FilteredAdmin):
 
     has_module_permission = has_view_permission
 
+    def sees_all(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(VIEW_OTHERS)
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -134,7 +137,7 @@ class GalleryAdmin(FilteredAdmin):
     def show(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
         request.current_app = self.admin_site.name
         everywhere = self.admin_site.each_context(request)
-        sees = {"sees_others": request.user.has_perm(VIEW_OTHERS)}
+        sees = {"sees_others": self.sees_all(request)}
         return TemplateResponse(request, template, {**everywhere, **sees, "title": title, **context})
 
 

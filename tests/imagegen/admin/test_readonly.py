@@ -89,7 +89,10 @@ def test_a_pause_is_ended(staff: Callable[..., Client], settings: Any, member: U
 
 
 def test_changes_are_read_and_stay(staff: Callable[..., Client], issued: tuple[ApiKey, str]) -> None:
-    client, entry = staff("view_logentry", "delete_logentry", "change_logentry"), LogEntry.objects.get()
+    client, entry = (
+        staff("view_logentry", "delete_logentry", "change_logentry", "view_apikey"),
+        LogEntry.objects.get(),
+    )
     assert "Made by its owner." in client.get("/admin/admin/logentry/").content.decode()
     place = f"/admin/admin/logentry/{entry.pk}"
     assert client.get(f"{place}/change/").status_code == 200

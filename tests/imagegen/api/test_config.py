@@ -106,9 +106,10 @@ SECRETS = [
 
 @pytest.fixture
 def staff(db: None) -> User:
-    """Staff who may change the image settings."""
+    """Staff who may change the image settings, and set up connections."""
     user = User.objects.create_user("staff", password=PASSWORD, is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="change_imagesettings"))
+    needed = ("change_imagesettings", "change_engineconnection", "add_engineconnection")
+    user.user_permissions.set(Permission.objects.filter(codename__in=needed))
     return user
 
 
@@ -159,6 +160,24 @@ class TestWhoMay:
             assert client.get(prefix + "config").status_code == 200
             assert post(client, prefix + "config/update", {}).status_code == 200
             assert post(client, prefix + "verify", {"engine": "dicebear"}).json() is True
+
+    @pytest.mark.parametrize(
+        "lacking", ["change_imagesettings", "change_engineconnection", "add_engineconnection"]
+    )
+    def test_nobody_sets_up_here_what_they_may_not_in_the_admin(
+        self, admin: Client, staff: User, select: Any, lacking: str
+    ) -> None:
+        """With the settings alone, a stored key could be sent to another server."""
+        select("openai", "openai", "generate", key="sk-stored-0123456789")
+        staff.user_permissions.remove(Permission.objects.get(codename=lacking))
+        elsewhere = {"IMAGES_OPENAI_API_BASE_URL": "https://elsewhere.example"}
+        for answer in (
+            admin.get(CONFIG),
+            post(admin, UPDATE, elsewhere),
+            post(admin, VERIFY, {"engine": "x"}),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+        assert named("openai").base_url == ""
 
     def test_a_superuser_who_is_no_staff(self, client_for: Any, superuser: User) -> None:
         User.objects.update(is_staff=False)
