@@ -43,7 +43,7 @@ class Parrot:
             yield server
 
 
-OF_OURS = "Vb7-a-password-of-Easel-itself"
+OF_OURS = "Vb7-Qm4zRt9Kw2-Easels-Xp6Hn3Ls8Yd"
 TAIL = '-Qz7/Xw9+LkRt<Vb&Jd"PfHm3YcNs5Gg'  # what URLs, HTML and JSON spell in other ways
 PARROTS = {
     "openai": Parrot("openai", f"oai{TAIL}", lambda key: hosted.OpenAIAPI(), "gpt-image-2", hosted),

@@ -10,27 +10,24 @@ import base64
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from django.contrib.auth.models import User
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils.log import AdminEmailHandler
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from config import telemetry
-from imagegen import generation
 from imagegen.admin.connection_form import ConnectionForm
 from imagegen.admin.engine_fields import ENGINE_FIELDS
-from imagegen.engines import http, wire
+from imagegen.engines import http
 from imagegen.models import EngineConnection, Generation, ImageSettings
-from tests.conftest import ClientFor, use_storage
+from tests.config.production import run
+from tests.conftest import ClientFor
 from tests.fakes.server import FakeServer, picture
 from tests.imagegen.admin.conftest import BACKEND, form_of
 from tests.security.leaks import (
@@ -45,6 +42,37 @@ from tests.security.leaks import (
 from tests.security.parrots import OF_OURS, PARROTS, Parrot, hostilities, too_late
 
 pytestmark = pytest.mark.django_db
+
+OURS = {
+    "SECRET_KEY": f"{OF_OURS}-that-signs-{OF_OURS}",
+    "EASEL_ENCRYPTION_KEYS": "VbDr7mZqk2Yx9LwTn4Hs8JcPf5Ge3RaUv6BiXoNtKyM=",
+    "DATABASE_URL": f"postgres://easel:{OF_OURS}@127.0.0.1:1/easel",
+    "EASEL_REDIS_URL": f"redis://:{OF_OURS}@127.0.0.1:1/0",
+    "EASEL_METRICS_TOKEN": OF_OURS,
+    "EASEL_ADMIN_PASSWORD": OF_OURS,
+}
+WRONG = {
+    "SECRET_KEY": OF_OURS,
+    "EASEL_ENCRYPTION_KEYS": OF_OURS,
+    "DATABASE_URL": f"postgres://easel:{OF_OURS}@db:port/easel",
+    "EASEL_REDIS_URL": f"http://:{OF_OURS}@redis",
+    "EASEL_STORAGE": f"s3://key:{OF_OURS}@bucket",
+    "EASEL_PUBLIC_URL": f"https://easel:{OF_OURS}@easel.example",
+}
+ASK_FOR_PAGES = """
+import django, logging, os; django.setup()
+from django.test import Client
+from django.utils.log import AdminEmailHandler
+class Mails(AdminEmailHandler):
+    def send_mail(self, *texts, **more):
+        print(texts, more)
+logging.getLogger("django.request").addHandler(Mails(include_html=True))
+headers = {"host": "127.0.0.1", "cookie": "connect.sid=" + "s" * 32, "x-a": os.environ["SECRET_KEY"]}
+browser = Client(raise_request_exception=False, headers=headers)
+for path in ("admin/", "api/images/models", "nothing"):
+    answer = browser.get(f"/{path}", headers={"authorization": "Bearer " + os.environ["EASEL_METRICS_TOKEN"]})
+    print(path, answer.status_code, answer.headers, answer.getvalue().decode())
+"""
 
 SOURCE = f"data:image/png;base64,{base64.b64encode(picture(256, 192)).decode()}"
 
@@ -70,42 +98,6 @@ def parrot(request: pytest.FixtureRequest) -> Parrot:
 def server(parrot: Parrot, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     with parrot.running(monkeypatch) as running:
         yield running
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Seen()
-
-
-@pytest.fixture
-def folders(settings: Any, tmp_path: Path) -> tuple[Path, ...]:
-    settings.EASEL_INCOMING_DIR = tmp_path / "incoming"
-    use_storage(settings, f"file://{tmp_path}/pictures")
-    return tmp_path / "incoming", tmp_path / "pictures"
-
-
-@pytest.fixture
-def logs() -> Iterator[dict[str, io.StringIO]]:
-    """All that is logged, from DEBUG on, in both forms that the product writes."""
-    root, structured = logging.getLogger(), structlog.get_config()
-    before, streams = (root.handlers[:], root.level), {"json": io.StringIO(), "console": io.StringIO()}
-    handlers = []
-    for form, stream in streams.items():
-        telemetry.configure(level="DEBUG", log_format=form, endpoint="", stream=stream)
-        handlers += root.handlers
-    root.handlers[:] = [*before[0], *dict.fromkeys(handlers)]
-    yield streams
-    root.handlers[:], root.level = before
-    structlog.configure(**structured)
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    for module in (telemetry, generation, wire):
-        monkeypatch.setattr(module, "tracer", provider.get_tracer("test"))
-    return exporter
 
 
 @pytest.fixture
@@ -270,3 +262,63 @@ def test_an_error_page_and_an_error_mail_show_where_and_no_value(
     ours = (settings.SECRET_KEY, settings.EASEL_ENCRYPTION_KEYS[0], OF_OURS)
     seen.texts["admin: an error"] = [page.content.decode()]  # its cookies are the browser's own
     assert page.status_code == 500 and seen.leaks(parrot.key, session, *ours) == {}
+
+
+@pytest.mark.parametrize(("debug", "log_format"), [("true", "console"), ("false", "json")])
+def test_easels_own_secrets_are_told_by_no_page_mail_or_log(
+    debug: str, log_format: str, seen: Seen, tmp_path: Path
+) -> None:
+    """Neither database nor Redis answers, so that most pages fail."""
+    asked = {"DEBUG": debug, "EASEL_LOG_LEVEL": "DEBUG", "EASEL_LOG_FORMAT": log_format, **OURS}
+    ended = run(tmp_path, "-c", ASK_FOR_PAGES, DJANGO_SETTINGS_MODULE="config.settings", **asked)
+    assert ended.returncode == 0, ended.stderr
+    assert "models 503" in ended.stdout and "OperationalError" in ended.stderr
+    assert "DATABASES" in ended.stdout and ("DEBUG = True" in ended.stdout) == (debug == "true")
+    seen.add("pages and mails", ended.stdout)
+    seen.add("logs", ended.stderr)
+    assert seen.leaks(OF_OURS, OURS["EASEL_ENCRYPTION_KEYS"]) == {}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_nor_by_the_refusal_to_start_with_a_wrong_one(name: str, seen: Seen, tmp_path: Path) -> None:
+    ended = run(tmp_path, "manage.py", "check", **(OURS | {name: WRONG[name]}))
+    assert ended.returncode and name in ended.stderr
+    seen.add("refusal", ended.stdout, ended.stderr)
+    assert seen.leaks(OF_OURS) == {}
+
+
+def test_a_users_password_and_api_key_are_seen_nowhere(
+    seen: Seen,
+    staff: Staff,
+    logs: dict[str, io.StringIO],
+    spans: InMemorySpanExporter,
+    folders: tuple[Path, ...],
+    settings: Any,
+) -> None:
+    """But for the answer that a new key comes in, once."""
+    settings.DEBUG = True
+    User.objects.create_user("ada", password=OF_OURS, is_staff=True)
+    browser = Client(raise_request_exception=False)
+    secrets = [OF_OURS, wrong := OF_OURS[::-1].swapcase()]
+    for path in ("/account/login", "/admin/login/"):
+        for password in (wrong, OF_OURS):
+            seen.answer(path, browser.post(path, {"username": "ada", "password": password}))
+    new = {"old_password": OF_OURS, "new_password1": f"{OF_OURS}!", "new_password2": f"{OF_OURS}?"}
+    seen.answer("password", browser.post("/account/password", new))
+    for password in (wrong, OF_OURS):
+        login = {"username": "ada", "password": password}
+        token = browser.post("/api/auth/token", login, content_type="application/json").json()
+        secrets += [text.rpartition(".")[2] for name, text in token.items() if name in ("access", "refresh")]
+    made = browser.post("/account/keys", {"name": "laptop", "lifetime": ""}).content.decode()
+    (key,) = re.findall(r"easel_[\w-]{20,}", made)
+    secrets.append(key[12:])  # staff see how it begins
+    assert len(secrets) == 5
+    for secret in (*secrets, key):
+        headers = {"authorization": f"Bearer {secret}", "x-forwarded-for": secret}
+        seen.answer("session", Client(headers=headers).get("/api/auth/session"))
+    look_at_the_admin(seen, staff.client)
+    look_at_commands(seen)
+    look_at_what_is_kept(seen, *folders)
+    seen.add("spans", *(span.to_json() for span in spans.get_finished_spans()))
+    seen.add("logs", *(stream.getvalue() for stream in logs.values()))
+    assert seen.leaks(*secrets) == {}
