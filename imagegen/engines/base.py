@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from imagegen.engines.errors import EngineError, EngineMisconfigured, EngineTimeout, Unsupported
+from imagegen.engines.errors import EngineMisconfigured, EngineTimeout, Unsupported
 from imagegen.engines.redaction import Redaction
 from imagegen.engines.sizes import OWN_SIZE, Size, Sizes
 
@@ -257,17 +257,6 @@ class Engine(ABC):
     def redact(self) -> Redaction:
         return Redaction(self.config.key)
 
-    @contextmanager
-    def _discreet(self) -> Iterator[None]:
-        """Whatever is raised in here repeats no key, and neither does its cause."""
-        try:
-            yield
-        except Exception as error:
-            error.args = tuple(self.redact.within(error.args))
-            if isinstance(error, EngineError):
-                error.message, error.detail = map(self.redact, (error.message, error.detail))
-            raise error from None
-
     @abstractmethod
     def capabilities(self, model: str) -> Capabilities:
         """What `model` can do, from what is known without asking the server."""
@@ -283,14 +272,14 @@ class Engine(ABC):
         Raises EngineError. Never repeats a request that may have reached the engine.
         """
         self._check_call(request)
-        with self._discreet():
+        with self.redact.faults():
             return self._told(self._generate(request, call))
 
     @final
     def edit(self, request: EditRequest, call: Call) -> Answer:
         """As `generate`, from the pictures in the request."""
         self._check_call(request)
-        with self._discreet():
+        with self.redact.faults():
             return self._told(self._edit(request, call))
 
     def _told(self, answer: Answer) -> Answer:
@@ -310,7 +299,7 @@ class Engine(ABC):
         Raises PromptRejected or BadEngineResponse when there is none.
         """
         redact = self.redact
-        with self._discreet():
+        with self.redact.faults():
             return [
                 replace(image, revised_prompt=redact(image.revised_prompt), meta=redact.within(image.meta))
                 for image in self._parse(answer)
@@ -325,7 +314,7 @@ class Engine(ABC):
 
         Raises EngineError.
         """
-        with self._discreet():
+        with self.redact.faults():
             return self._told(self._recover(call))
 
     def _recover(self, call: Call) -> Answer:
@@ -337,7 +326,7 @@ class Engine(ABC):
 
         Raises EngineError, with what to mend in `detail`.
         """
-        with self._discreet():
+        with self.redact.faults():
             return self.redact(self._check())
 
     @abstractmethod
@@ -349,7 +338,7 @@ class Engine(ABC):
 
         Raises EngineError.
         """
-        with self._discreet():
+        with self.redact.faults():
             return self.redact(self._complete(instruction, text, deadline=deadline))
 
     def _complete(self, instruction: str, text: str, *, deadline: float) -> str:
@@ -362,7 +351,7 @@ class Engine(ABC):
         Raises EngineError where the server cannot be asked.
         """
         redact = self.redact
-        with self._discreet():
+        with self.redact.faults():
             return [replace(model, id=redact(model.id), name=redact(model.name)) for model in self._models()]
 
     def _models(self) -> list[Model]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from html import escape
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 from urllib.parse import quote
+
+from imagegen.engines.errors import EngineError
 
 RUN = 8
 """Characters in a row that a text may not share with a key. A shorter key, such as `none`, is no secret."""
@@ -70,6 +73,17 @@ class Redaction:
                 return [self.within(item, levels - 1) for item in value]
             case _:
                 return value
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Whatever is raised in here repeats no key, and neither does its cause."""
+        try:
+            yield
+        except Exception as error:
+            error.args = tuple(self.within(error.args))
+            if isinstance(error, EngineError):
+                error.message, error.detail = self(error.message), self(error.detail)
+            raise error from None
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ from tests.security.leaks import spellings
 
 TOLD = {
     *("revised_prompt", "quality", "background", "modelVersion", "responseId", "prompt", "version"),
-    *("sd_model_name", "sampler_name", "comfyui_version", "text", "content", "sd_model_checkpoint"),
+    *("sd_model_name", "sampler_name", "comfyui_version", "text", "sd_model_checkpoint"),
 }
 """Fields of answers that Easel keeps, shows or compares."""
 
@@ -58,7 +58,7 @@ PARROTS = {
         "gemini", f"gem{TAIL}", lambda key: gemini.GeminiAPI(page=99), "gemini-3.1-flash-image", gemini
     ),
     "automatic1111": Parrot(
-        "automatic1111", f"staff:{TAIL}", lambda key: automatic1111.Automatic1111(auth=key), ""
+        "automatic1111", f"staff:{TAIL}", lambda key: automatic1111.Automatic1111(auth=key), "sd15-random-b"
     ),
     "comfyui": Parrot(
         "comfyui", f"com{TAIL}", lambda key: comfyui.ComfyUI(key=key), "sd15-random.safetensors"
@@ -69,8 +69,8 @@ PARROTS = {
 }
 
 
-def hostilities(key: str) -> dict[str, Fault]:
-    """What the server says instead, or beside what it would say."""
+def hostilities(key: str, url: str) -> dict[str, Fault]:
+    """What the server at `url` says instead, or beside what it would say."""
     echoes = [*spellings(key).values(), *spellings(key.partition(":")[2]).values()]
     said = f"Incorrect API key provided: {' '.join(dict.fromkeys(filter(None, echoes)))}"
     headers = {
@@ -96,6 +96,16 @@ def hostilities(key: str) -> dict[str, Fault]:
             200, {said: said, "data": [{"url": said, "b64_json": said}], "images": [said], "candidates": []}
         ),
         "pictures elsewhere": refuse(200, {"data": [{"url": f"http://{_host(url)}"} for url in echoes]}),
+        "pictures of its own": lambda wire, response: (
+            wire.send(Response.json({"data": [{"url": f"{url}/a.png"}]}))
+            if response.status == 200
+            else wire.write(f"{said}\r\n\r\n".encode())
+        ),
+        "a prompt called so": lambda wire, response: (
+            wire.send(Response.json({"prompt_id": key}))
+            if b"prompt_id" in response.body
+            else refuse(500, everywhere)(wire, response)
+        ),
         "a redirect": lambda wire, response: wire.send(
             Response(302, b"", {"location": f"http://{_host(key)}/?key={echoes[0]}"})
         ),
@@ -134,14 +144,18 @@ def _told(value: Any, echoes: list[str], said: str, name: str = "") -> Any:
         case [{"id": _} | {"title": _} | {"displayName": _}, *_]:
             value = [*value, *(_named(value[0], echo, k) for k, echo in enumerate(echoes))]
         case [str(text), *_] if len(text) < 200:
-            return [*value, *echoes]
+            return [*echoes, *value]
     match value:
+        case dict() if name == "parameters":  # what was asked, to be compared with what was done
+            return value
         case dict():
             return {key: _told(item, echoes, said, key) for key, item in value.items()}
         case list():
             return [_told(item, echoes, said, name) for item in value]
         case str() if name == "info":
             return json.dumps(_told(json.loads(value), echoes, said))
+        case str() if name == "content":  # of a chat model: a longer prompt would not be taken
+            return f"{value} {echoes[0]}"
         case str() if name in TOLD:
             return f"{value} {said}"
         case str() if len(value) > 1000:

@@ -30,6 +30,7 @@ from tests.config.production import run
 from tests.conftest import ClientFor
 from tests.fakes.server import FakeServer, picture
 from tests.imagegen.admin.conftest import BACKEND, form_of
+from tests.imagegen.admin.test_workflow_page import changed, fields, read
 from tests.security.leaks import (
     Seen,
     admin_url,
@@ -150,10 +151,9 @@ class Staff:
             self.post(action, admin_url(action, connection.pk), entered)
         self.post("try", admin_url("try", connection.pk), {"prompt": "a red cat"})
         if connection.engine == "comfyui":
-            page = admin_url("workflow", connection.pk, "generate")
-            filled = self.client.post(page, {"action": "starter-txt2img"}).context["draft"]
-            checked = {"action": "check", "workflow": filled.text, "digest": filled.digest}
-            self.post("workflow", page, checked)
+            workflow = read(self.client, connection, changed(node_3={"sampler_name": "nobody"}))
+            checked = fields(workflow) | {"action": "check"}
+            self.post("workflow", admin_url("workflow", connection.pk, "generate"), checked)
 
 
 def ask(seen: Seen, client: Client, parrot: Parrot, url: str) -> None:
@@ -163,7 +163,7 @@ def ask(seen: Seen, client: Client, parrot: Parrot, url: str) -> None:
         "/api/images/generations": prompt,
         "/api/images/edit": prompt | {"image": SOURCE},
         "/api/mind/profile/generatePortrait": {"prompt": "A bald man"},
-        "/api/mind/profile/generatePortraitPrompt": {"portrait": {"gender": "female"}},
+        "/api/mind/profile/generatePortraitPrompt": {"subject": "pixie"},
         "/api/images/verify": {"engine": parrot.engine, "key": parrot.key, "url": url},
     }.items():
         seen.answer(path, client.post(path, body, content_type="application/json"))
@@ -196,7 +196,7 @@ def test_the_key_of_a_connection_is_seen_nowhere(
     settings.EASEL_METRICS_ALLOWED = ["127.0.0.1"]
     connection, user = staff.add(parrot, server), client_for(superuser)
     use_for_everything(connection)
-    for name, hostility in hostilities(parrot.key).items():
+    for name, hostility in hostilities(parrot.key, server.url).items():
         server.fault = hostility
         EngineConnection.objects.get(pk=connection.pk).save()  # no list of models is remembered, it rests not
         staff.try_out(connection)

@@ -31,8 +31,14 @@ class Findings:
 
 def inspect_workflow(config: EngineConfig, workflow: Workflow) -> Findings:
     """Hold a checked workflow against the server. Raises EngineError where it cannot be asked."""
+    redact = Redaction(config.key)
+    with redact.faults():
+        found = _hold_against(Server(config), Template(workflow), config.model)
+    return Findings([*map(redact, found.problems)], [*map(redact, found.remarks)])
+
+
+def _hold_against(server: Server, template: Template, model: str) -> Findings:
     deadline_at = time.monotonic() + SECONDS
-    server, template = Server(config), Template(workflow)
     kinds = dict.fromkeys(template.graph[id]["class_type"] for id in in_order(template.graph))
     known = {kind: server.node(kind, deadline_at) for kind in kinds}
     findings = Findings()
@@ -44,9 +50,8 @@ def inspect_workflow(config: EngineConfig, workflow: Workflow) -> Findings:
     for id in in_order(template.graph):
         info = known[template.graph[id]["class_type"]]
         if info is not None:
-            _look_at(id, info, template, config.model, findings)
-    redact = Redaction(config.key)
-    return Findings([*map(redact, findings.problems)], [*map(redact, findings.remarks)])
+            _look_at(id, info, template, model, findings)
+    return findings
 
 
 def _look_at(id: str, info: Mapping[str, Any], template: Template, model: str, findings: Findings) -> None:
