@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import redis
 from django.apps import apps
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.management import call_command
@@ -130,11 +132,21 @@ def look_at_what_is_kept(seen: Seen, *folders: Path) -> None:
             cursor.execute(f'SELECT * FROM "{table}"')
             seen.add(f"table {table}", *cursor.fetchall())
     seen.add("sessions", *(session.get_decoded() for session in Session.objects.all()))
-    seen.add("cache", *map(pickle.loads, getattr(cache, "_cache", {}).values()))
+    seen.add("cache", *_in_the_cache())
     for folder in folders:
         files = [path for path in folder.rglob("*") if path.is_file()]
         seen.add(f"folder {folder.name}", *files, *(path.read_bytes() for path in files))
     seen.add("names in the storage", *stored_names())
+
+
+def _in_the_cache() -> Iterator[Any]:
+    if not settings.EASEL_REDIS_URL:
+        yield from map(pickle.loads, cache._cache.values())  # type: ignore[attr-defined]
+        return
+    with redis.Redis.from_url(settings.EASEL_REDIS_URL) as server:
+        for key in server.scan_iter():
+            yield key
+            yield server.get(key) if server.type(key) == b"string" else server.dump(key)
 
 
 def look_at_commands(seen: Seen, *connections: str) -> None:
