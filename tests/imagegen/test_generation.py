@@ -21,6 +21,7 @@ from imagegen.errors import NotStored, TooBusy
 from imagegen.generation import Made, Order, generate
 from imagegen.models import EngineConnection, Generation, ImageFile
 from imagegen.overdue import close_overdue
+from imagegen.routing import Route
 from imagegen.waiting import WaitingRoom
 from tests.fakes.litellm import KEY, LiteLLM
 
@@ -152,6 +153,24 @@ def test_a_row_that_was_closed_meanwhile_gets_no_pictures_but_keeps_its_answer(
         generate(order)
     assert spooled(settings) and not ImageFile.objects.exists()
     assert Generation.objects.get().error_code == "interrupted"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_deleted_meanwhile_costs_no_picture(
+    server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = calls._call_engine
+
+    def and_delete(route: Route, *args: Any) -> Answer:
+        answer = ask(route, *args)
+        EngineConnection.objects.filter(pk=route.connection.pk).delete()
+        return answer
+
+    monkeypatch.setattr(calls, "_call_engine", and_delete)
+    (file,) = generate(order).files
+    row = ImageFile.objects.get(pk=file.pk).generation
+    assert row and (row.status, row.connection, row.connection_name) == ("succeeded", None, "up")
+    assert not spooled(settings)
 
 
 def test_a_closed_row_is_closed_once(server: LiteLLM, order: Order) -> None:
