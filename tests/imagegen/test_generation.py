@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection, connections
+from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.utils import timezone
 
@@ -201,6 +203,29 @@ def test_no_database_connection_is_held_while_waiting(
     generate(order)
     assert released == [0]
     assert connection.vendor in ("sqlite", "postgresql")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_of_calls_leave_no_database_connection_behind(
+    order: Order, select: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is left to the garbage collector keeps its descriptors. Django would close none in memory."""
+    settings.EASEL_REDIS_URL = ""  # tickets are rows
+    monkeypatch.setattr("imagegen.engines.dicebear.MAX_PER_CALL", 1)
+    monkeypatch.setattr(type(connections["default"]), "is_in_memory_db", lambda self: False, raising=False)
+    opened = []
+
+    def note(connection: Any, **_: Any) -> None:
+        opened.append((threading.current_thread(), connection))
+
+    select("own", "dicebear", "generate", concurrency=1)
+    connection_created.connect(note)
+    try:
+        generate(replace(order, n=3))
+    finally:
+        connection_created.disconnect(note)
+    elsewhere = [made for thread, made in opened if thread is not threading.current_thread()]
+    assert elsewhere and all(made.connection is None for made in elsewhere)
 
 
 def test_the_waiting_room_counts_and_closes(settings: Any) -> None:
