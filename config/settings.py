@@ -324,6 +324,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 LOGGING_CONFIG = None
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.NamesAlone"
 telemetry.configure(
     level=read("EASEL_LOG_LEVEL"),
     log_format=read("EASEL_LOG_FORMAT"),

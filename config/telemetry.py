@@ -87,6 +87,9 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
             },
             "root": {"handlers": ["stream"], "level": level},
             "loggers": {
+                # At DEBUG, all that a page is given, and every value that goes to the database
+                "django.template": {"level": "WARNING"},
+                "django.db.backends": {"level": "WARNING"},
                 "axes": {"level": "WARNING"},
                 "pyvips": {"level": "WARNING"},
             },

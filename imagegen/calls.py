@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
+from django.db import connections
 
 from imagegen import metrics
 from imagegen.database import release_connections
@@ -41,6 +42,8 @@ from imagegen.storing import store_image, tool_name
 from imagegen.turns import turn
 
 logger = structlog.stdlib.get_logger(__name__)
+
+T = TypeVar("T")
 
 PARALLEL_CALLS = 4
 FAILS_OVER = (EngineUnavailable, EngineTimeout, RateLimited, EngineMisconfigured)
@@ -201,8 +204,16 @@ def _ask(
     if len(jobs) == 1:
         return [jobs[0]()]
     with ThreadPoolExecutor(min(len(jobs), connection.concurrency or PARALLEL_CALLS)) as pool:
-        futures = [pool.submit(contextvars.copy_context().run, job) for job in jobs]
+        futures = [pool.submit(contextvars.copy_context().run, _beside, job) for job in jobs]
         return [future.result() for future in futures]
+
+
+def _beside(call: Callable[[], T]) -> T:
+    """In a thread of its own, which takes the connections to the database with it that it has opened."""
+    try:
+        return call()
+    finally:
+        connections.close_all()
 
 
 def _chunks(numbers: Sequence[int], most: int) -> Iterator[list[int]]:

@@ -86,8 +86,7 @@ def prepare(
             and orientation == _UPRIGHT
         )
         if as_it_is:
-            again = _open(data, max_pixels)
-            again.load() if thorough else _decode_cheaply(again)
+            image.load() if thorough else _decode_cheaply(image)
             kept = picture_metadata.STRIP[kind](data)
             return Picture(kept, FORMATS[kind], native, native)
         return _rewrite(image, orientation, native, size=size, rgb_png=rgb_png)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from django.core.cache import cache
@@ -81,8 +81,10 @@ def _at_default(
     if usable and usable[0].pk == settings.connection_id_for(operation):
         return [usable[0], *_fallbacks(usable[1:])]
     selected = settings.connection_for(operation)
-    if selected is None or not selected.enabled:
+    if selected is None:
         raise Disabled("No image engine is selected. Please ask an administrator to choose one.")
+    if not selected.enabled:
+        raise Disabled("The selected image engine is switched off. Please ask an administrator.")
     raise NotAllowed("You may not use the image engine that is selected.")
 
 
@@ -133,13 +135,15 @@ def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | No
     where the database is away not at all: what was made or went wrong matters more.
     """
     faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in errors]
-    rows = EngineConnection.objects.filter(pk=connection.pk)
+    if all(faults):
+        until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
+        noted: dict[str, Any] = {"failures": F("failures") + 1, "rests_until": until}
+    elif connection.failures and not any(faults):
+        noted = {"failures": 0, "rests_until": None}
+    else:
+        return
     try:
-        if all(faults):
-            until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
-            rows.update(failures=F("failures") + 1, rests_until=until)
-        elif connection.failures and not any(faults):
-            rows.update(failures=0, rests_until=None)
+        EngineConnection.objects.filter(pk=connection.pk).update(**noted)
     except Error:
         logger.exception("outcome not noted", connection=connection.name)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from imagegen.engines.errors import EngineMisconfigured, EngineTimeout, Unsupported
+from imagegen.engines.errors import EngineError, EngineMisconfigured, EngineTimeout, Unsupported
+from imagegen.engines.redaction import Redaction
 from imagegen.engines.sizes import OWN_SIZE, Size, Sizes
 
 GENERATE, EDIT = "generate", "edit"
@@ -230,8 +232,9 @@ class Model:
 class Engine(ABC):
     """One kind of image server.
 
-    Subclasses set the class attributes and implement `_generate`, `parse` and `check`; those that can,
-    `_edit` and `models`.
+    Subclasses set the class attributes and implement `_generate`, `_parse` and `_check`; those that can,
+    `_edit`, `_models`, `_complete`. What these return and raise reaches people, logs and the database through
+    the methods below alone, without the connection's key, whatever the server repeats of it.
     """
 
     name: ClassVar[str]
@@ -250,6 +253,21 @@ class Engine(ABC):
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
 
+    @cached_property
+    def redact(self) -> Redaction:
+        return Redaction(self.config.key)
+
+    @contextmanager
+    def _discreet(self) -> Iterator[None]:
+        """Whatever is raised in here repeats no key, and neither does its cause."""
+        try:
+            yield
+        except Exception as error:
+            error.args = tuple(self.redact.within(error.args))
+            if isinstance(error, EngineError):
+                error.message, error.detail = map(self.redact, (error.message, error.detail))
+            raise error from None
+
     @abstractmethod
     def capabilities(self, model: str) -> Capabilities:
         """What `model` can do, from what is known without asking the server."""
@@ -265,13 +283,19 @@ class Engine(ABC):
         Raises EngineError. Never repeats a request that may have reached the engine.
         """
         self._check_call(request)
-        return self._generate(request, call)
+        with self._discreet():
+            return self._told(self._generate(request, call))
 
     @final
     def edit(self, request: EditRequest, call: Call) -> Answer:
         """As `generate`, from the pictures in the request."""
         self._check_call(request)
-        return self._edit(request, call)
+        with self._discreet():
+            return self._told(self._edit(request, call))
+
+    def _told(self, answer: Answer) -> Answer:
+        answer.meta = self.redact.within(answer.meta)
+        return answer
 
     @abstractmethod
     def _generate(self, request: ImageRequest, call: Call) -> Answer: ...
@@ -279,36 +303,69 @@ class Engine(ABC):
     def _edit(self, request: EditRequest, call: Call) -> Answer:
         raise Unsupported("This engine cannot edit pictures.")
 
-    @abstractmethod
+    @final
     def parse(self, answer: Answer) -> list[EngineImage]:
         """The pictures in an answer. Pure: no network, the same for a live answer and a recovered one.
 
         Raises PromptRejected or BadEngineResponse when there is none.
         """
+        redact = self.redact
+        with self._discreet():
+            return [
+                replace(image, revised_prompt=redact(image.revised_prompt), meta=redact.within(image.meta))
+                for image in self._parse(answer)
+            ]
 
+    @abstractmethod
+    def _parse(self, answer: Answer) -> list[EngineImage]: ...
+
+    @final
     def recover(self, call: Call) -> Answer:
         """The answer that a crash left in the spool, completed where it only links to its pictures.
 
         Raises EngineError.
         """
+        with self._discreet():
+            return self._told(self._recover(call))
+
+    def _recover(self, call: Call) -> Answer:
         return call.spool.found()
 
-    @abstractmethod
+    @final
     def check(self) -> str:
         """Reach the engine with these credentials, at no cost; return a line that says what was found.
 
         Raises EngineError, with what to mend in `detail`.
         """
+        with self._discreet():
+            return self.redact(self._check())
 
+    @abstractmethod
+    def _check(self) -> str: ...
+
+    @final
     def complete(self, instruction: str, text: str, *, deadline: float) -> str:
         """A chat model's answer to `text`, within `deadline` seconds, for engines that have one.
 
         Raises EngineError.
         """
+        with self._discreet():
+            return self.redact(self._complete(instruction, text, deadline=deadline))
+
+    def _complete(self, instruction: str, text: str, *, deadline: float) -> str:
         raise Unsupported("This engine has no chat model.")
 
+    @final
     def models(self) -> list[Model]:
-        """Models for generation, live where the engine can tell, else those listed by staff."""
+        """Models for generation, live where the engine can tell, else those listed by staff.
+
+        Raises EngineError where the server cannot be asked.
+        """
+        redact = self.redact
+        with self._discreet():
+            return [replace(model, id=redact(model.id), name=redact(model.name)) for model in self._models()]
+
+    def _models(self) -> list[Model]:
         listed = dict.fromkeys(filter(None, (self.config.model, *self.config.models)))
         return [Model(id) for id in listed]
 

@@ -66,7 +66,7 @@ class Client:
         self.base_url = (base_url or config.base_url).rstrip("/")
         self.credentials = dict(credentials or {})
         self.explain = explain
-        self.scrub = Scrub(config.key, *self.credentials.values())
+        self.scrub = Scrub(config.key, *(value.rpartition(" ")[2] for value in self.credentials.values()))
 
     def exchange(
         self,
@@ -106,6 +106,7 @@ class Client:
                 limit=self.config.max_answer_bytes,
                 deadline_at=_deadline(deadline_at),
                 trusted=self._trusted(),
+                scrub=self.scrub,
                 connection=self.config.name,
             )
         except EngineError as error:
@@ -151,6 +152,7 @@ def fetch(
     limit: int,
     deadline_at: float,
     trusted: Collection[str] = (),
+    scrub: Scrub | None = None,
     connection: str = "",
 ) -> None:
     """Copy what lies behind a URL from outside to the file `to`: at most `limit` bytes.
@@ -160,12 +162,12 @@ def fetch(
     more, for then a stranger names the URL. Raises BadEngineResponse for a URL that is not followed
     and for what is no 200, EngineUnavailable and EngineTimeout.
     """
-    scrub, here, trusting = Scrub(), "", True
+    scrub, here, trusting = scrub or Scrub(), "", True
     for _ in range(REDIRECTS + 1):
         try:
             target = Target.parse(url if _ABSOLUTE.match(url) else urljoin(here, url))
         except ValueError as error:
-            raise BadEngineResponse(detail=scrub(f"a picture's URL is not followed: {error}")) from error
+            raise BadEngineResponse(detail=scrub(f"a picture's URL is not followed: {error}")) from None
         trusting = trusting and target.origin in trusted
         with ask(
             "GET",

@@ -27,10 +27,11 @@ from imagegen.engines.errors import (
     KeyRefused,
     RateLimited,
 )
+from imagegen.engines.redaction import BLOT, Redaction
 
 LONGEST_DETAIL = 600
 LONGEST_READ = 8 * LONGEST_DETAIL
-"""Characters that are looked through for secrets of a known shape: a hostile text costs their square."""
+"""Characters that are looked through for secrets: a hostile text costs the square of them."""
 LONG_TEXT = 64 * 1024
 """Characters from which on a text in an answer is taken for a picture."""
 MOST_QUOTES = 10_000
@@ -127,16 +128,18 @@ class Scrub:
     """Makes what a server said fit for staff and for the log: one line, short, without secrets,
     without the query or the user name of a URL, without picture data."""
 
-    def __init__(self, *secrets: str) -> None:
-        words = {word for secret in secrets for word in (secret, *secret.split()[1:])}
-        self._secrets = sorted(filter(None, words), key=len, reverse=True)
+    def __init__(self, *keys: str) -> None:
+        passwords = (key.partition(":")[2] for key in keys)
+        self._words = sorted(filter(None, {*keys, *passwords}), key=len, reverse=True)
+        self._redact = Redaction(*keys)
 
     def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        text = _SECRET_PARTS_OF_A_URL.sub("***", text[:LONGEST_READ])
-        text = _LOOKS_LIKE_A_KEY.sub("***", text)
-        text = _LOOKS_LIKE_DATA.sub("…", text)
+        text = text[:LONGEST_READ]
+        for word in self._words:  # however short it is
+            text = text.replace(word, BLOT)
+        text = _SECRET_PARTS_OF_A_URL.sub(BLOT, text)
+        text = _LOOKS_LIKE_A_KEY.sub(BLOT, text)
+        text = self._redact(_LOOKS_LIKE_DATA.sub("…", text))
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}…"
 

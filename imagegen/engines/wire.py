@@ -146,13 +146,16 @@ def _send(
 
 @contextmanager
 def _faults(deadline_at: float, *, sent: bool, scrub: Scrub) -> Iterator[None]:
-    """What goes wrong on the wire, as an EngineError; `sent` tells whether the request may have arrived."""
+    """What goes wrong on the wire, as an EngineError; `sent` tells whether the request may have arrived.
+
+    Without its cause, which repeats what the server sent, and which spans and logs would write out.
+    """
     try:
         yield
     except Forbidden as error:
-        raise BadEngineResponse(detail=f"not followed: {error}") from error
-    except DecodeError as error:
-        raise BadEngineResponse(detail="the answer's compression is broken", may_have_charged=True) from error
+        raise BadEngineResponse(detail=scrub(f"not followed: {error}")) from None
+    except DecodeError:
+        raise BadEngineResponse(detail="the answer's compression is broken", may_have_charged=True) from None
     except (OSError, HTTPException, HTTPError) as error:
         stage = "connection lost" if sent else "cannot connect"
         detail = scrub(f"{stage}: {type(error).__name__}: {error}")
@@ -160,4 +163,4 @@ def _faults(deadline_at: float, *, sent: bool, scrub: Scrub) -> Iterator[None]:
             sent or time.monotonic() > deadline_at - 0.05
         )
         kind = EngineTimeout if late else EngineUnavailable
-        raise kind(detail=detail, may_have_charged=sent) from error
+        raise kind(detail=detail, may_have_charged=sent) from None

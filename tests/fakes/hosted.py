@@ -195,7 +195,7 @@ class OpenAIAPI(Hosted):
             "data": edit_form(form) if form else [{"b64_json": _b64(int(width), int(height))}] * asked["n"],
             "usage": {"input_tokens": 10, "output_tokens": 272, "total_tokens": 282},
         }
-        return Response.json(answer, headers={"x-request-id": "req_0123456789"})
+        return Response.json(answer, headers={"x-request-id": "req_7f3a9c51e2"})
 
 
 class AzureAPI(Hosted):

@@ -26,20 +26,20 @@ class Listing(Engine):
     def capabilities(self, model):
         return Capabilities(frozenset({GENERATE, EDIT} if model.startswith("edit-") else {GENERATE}))
 
-    def models(self):
+    def _models(self):
         self.asked.append(self.config.name)
         if self.config.name in self.down:
             raise EngineUnavailable(detail="down")
         live = self.live.get(self.config.name)
-        return super().models() if live is None else [Model(id, f"Name of {id}") for id in live]
+        return super()._models() if live is None else [Model(id, f"Name of {id}") for id in live]
 
     def _generate(self, request, call):
         return Answer()
 
-    def parse(self, answer):
+    def _parse(self, answer):
         return []
 
-    def check(self):
+    def _check(self):
         return "ok"
 
 
@@ -93,14 +93,14 @@ def test_portraits_fall_back_to_what_generates(add, member):
 
 def test_nothing_selected_for_editing(add, member):
     add("chosen", "generate")
-    with pytest.raises(Disabled, match="ask an administrator"):
+    with pytest.raises(Disabled, match="ask an administrator to choose one"):
         choose(member, "edit")
 
 
 def test_a_selected_connection_that_is_switched_off(add, member):
     add("other")
     add("chosen", "generate", enabled=False)
-    with pytest.raises(Disabled):
+    with pytest.raises(Disabled, match="switched off"):
         choose(member)
 
 

@@ -30,7 +30,6 @@ from imagegen.engines.base import (
 )
 from imagegen.engines.errors import BadEngineResponse, EngineError, EngineTimeout
 from imagegen.engines.http import QUICK, Body, Client
-from imagegen.engines.replies import Scrub
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +160,7 @@ class Automatic1111(Engine):
         job = jobs.look(self._client, _task(call), deadline_at=time.monotonic() + QUICK)
         return job.progress if job else None
 
-    def parse(self, answer: Answer) -> list[EngineImage]:
+    def _parse(self, answer: Answer) -> list[EngineImage]:
         if answer.body is None:
             raise BadEngineResponse(detail="there is no answer to read", may_have_charged=True)
         reading = answers.read(answer.body)
@@ -176,13 +175,14 @@ class Automatic1111(Engine):
             meta = dict(facts)
             if substituted := reading.substituted(picture.data):
                 meta["substituted"] = substituted
-                logger.warning("%s: the server ran something else: %s", self.config.name, substituted)
+                told = self.redact.within(substituted)
+                logger.warning("%s: the server ran something else: %s", self.config.name, told)
             images.append(EngineImage(picture.data, seed=picture.seed, meta=meta))
         return images
 
-    def check(self) -> str:
+    def _check(self) -> str:
         deadline_at = time.monotonic() + QUICK
-        names = [entry["title"] for entry in self._models(deadline_at)]
+        names = [entry["title"] for entry in self._checkpoints(deadline_at)]
         self._sampling(deadline_at)
         loaded = self._loaded(deadline_at)
         found = f"{self._kind(deadline_at)}. Models: {len(names)}. Loaded: {loaded or 'none'}."
@@ -191,15 +191,17 @@ class Automatic1111(Engine):
             return f"{found} {wanted!r} is not among the models."
         return found
 
-    def models(self) -> list[Model]:
+    def _models(self) -> list[Model]:
         """The server's checkpoints: `title` is the id, as in its own settings, `model_name` the name.
 
         Raises EngineError.
         """
-        listed = self._models(time.monotonic() + QUICK)
-        return [Model(entry["title"], _text(entry.get("model_name"))) for entry in listed] or super().models()
+        listed = self._checkpoints(time.monotonic() + QUICK)
+        return [
+            Model(entry["title"], _text(entry.get("model_name"))) for entry in listed
+        ] or super()._models()
 
-    def _models(self, deadline_at: float) -> sampling.Entries:
+    def _checkpoints(self, deadline_at: float) -> sampling.Entries:
         listed = self._list("sd-models", "title", deadline_at)
         if listed is None:
             raise NoSuchAddress(detail="the server has no /sdapi/v1/sd-models: start it with --api")
@@ -218,16 +220,12 @@ class Automatic1111(Engine):
 
     @cached_property
     def _client(self) -> Client:
-        key = self.config.key
-        _, colon, password = key.partition(":")
-        credentials = {}
-        if colon:
+        key, credentials = self.config.key, {}
+        if ":" in key:
             credentials["Authorization"] = "Basic " + base64.b64encode(key.encode()).decode()
         elif key:
             credentials["Authorization"] = f"Bearer {key}"
-        client = Client(self.config, credentials=credentials, explain=explain)
-        client.scrub = Scrub(key, password, *credentials.values())
-        return client
+        return Client(self.config, credentials=credentials, explain=explain)
 
 
 def _task(call: Call) -> str:

@@ -119,11 +119,12 @@ class ComfyUI(Engine):
                     call.spool.clear()
                     raise
                 working.answer.meta["pictures_failed"] = request.n - made
-                logger.warning("%s: not all pictures were made: %s", self.config.name, error.detail)
+                told = server.scrub(error.detail)
+                logger.warning("%s: not all pictures were made: %s", self.config.name, told)
                 break
         return working.answer
 
-    def parse(self, answer: Answer) -> list[EngineImage]:
+    def _parse(self, answer: Answer) -> list[EngineImage]:
         """One image for each file; the body, a list in the same order, says which seed it has."""
         known = job.load(answer)
         images = []
@@ -135,7 +136,7 @@ class ComfyUI(Engine):
             raise BadEngineResponse(detail="no picture was downloaded", may_have_charged=True)
         return images
 
-    def check(self) -> str:
+    def _check(self) -> str:
         """Version, device and models; that the workflows can be read, and that the server has their nodes."""
         deadline_at = time.monotonic() + CHECK_SECONDS
         server = Server(self.config)
@@ -160,12 +161,12 @@ class ComfyUI(Engine):
         wanted = self.config.model
         return f"{found} {wanted!r} is not among them." if wanted and wanted not in models else found
 
-    def models(self) -> list[Model]:
+    def _models(self) -> list[Model]:
         """What the node that loads the model can load, the connection's own always among them; where no
         node is mapped for it, what staff listed."""
         live = self._live_models(Server(self.config), time.monotonic() + CHECK_SECONDS)
         if not live:
-            return super().models()
+            return super()._models()
         own = self.config.model
         return [Model(id) for id in dict.fromkeys(filter(None, (*live, own)))]
 

@@ -11,6 +11,7 @@ from imagegen.engines.base import EngineConfig, Workflow
 from imagegen.engines.comfyui.guess import is_link
 from imagegen.engines.comfyui.server import Server, choices
 from imagegen.engines.comfyui.workflows import Template, in_order
+from imagegen.engines.redaction import Redaction
 
 SECONDS = 20.0
 NAMED = 8
@@ -44,7 +45,8 @@ def inspect_workflow(config: EngineConfig, workflow: Workflow) -> Findings:
         info = known[template.graph[id]["class_type"]]
         if info is not None:
             _look_at(id, info, template, config.model, findings)
-    return findings
+    redact = Redaction(config.key)
+    return Findings([*map(redact, findings.problems)], [*map(redact, findings.remarks)])
 
 
 def _look_at(id: str, info: Mapping[str, Any], template: Template, model: str, findings: Findings) -> None:

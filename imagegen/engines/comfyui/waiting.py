@@ -140,5 +140,5 @@ def _withdrawn_on_failure(server: Server, id: str) -> Iterator[None]:
             try:
                 server.withdraw(id, time.monotonic() + TO_WITHDRAW)
             except EngineError as second:
-                logger.warning("prompt %s was not withdrawn: %s", id, second.detail)
+                logger.warning("prompt %s was not withdrawn: %s", server.scrub(id), second.detail)
         raise

@@ -50,10 +50,10 @@ class DiceBear(Engine):
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(sizes=AnySize(multiple=1), per_call=MAX_PER_CALL, seed=True)
 
-    def models(self) -> list[Model]:
+    def _models(self) -> list[Model]:
         return [Model(id, name) for id, name in _NAMES.items()]
 
-    def check(self) -> str:
+    def _check(self) -> str:
         """Draw something small; whatever is missing on this machine shows here."""
         draw("a cheerful person", 0, Size(64, 64), self._model("")).png()
         return f"The built-in illustrator draws: {len(_NAMES)} models, no network needed."
@@ -81,7 +81,7 @@ class DiceBear(Engine):
             answer.meta["pictures"].append({"seed": first + k, "style": drawing.style})
         return answer
 
-    def parse(self, answer: Answer) -> list[EngineImage]:
+    def _parse(self, answer: Answer) -> list[EngineImage]:
         if not answer.pictures:
             raise BadEngineResponse(detail="the built-in illustrator left no picture")
         known = answer.meta.get("pictures") or [{}] * len(answer.pictures)

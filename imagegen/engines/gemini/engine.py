@@ -129,7 +129,7 @@ class Gemini(Engine):
             raise Unsupported("This model makes no transparent background.")
         return self._generate(request, call)
 
-    def parse(self, answer: Answer) -> list[EngineImage]:
+    def _parse(self, answer: Answer) -> list[EngineImage]:
         if answer.body is None:
             raise BadEngineResponse(detail="there is no answer to read", may_have_charged=True)
         whole = load(answer.body)
@@ -148,7 +148,7 @@ class Gemini(Engine):
             raise why_no_picture(whole, Scrub(self.config.key))
         return images
 
-    def check(self) -> str:
+    def _check(self) -> str:
         listed = self._listed()
         found = f"{len(listed)} models, {len(self._image_models(listed))} of them known to make pictures."
         wanted = self.config.model
@@ -156,14 +156,14 @@ class Gemini(Engine):
             return f"{found} {wanted!r} is not among them."
         return found
 
-    def models(self) -> list[Model]:
+    def _models(self) -> list[Model]:
         """Live, where there is a list of image models; the connection's own model is always among them.
 
         Raises EngineError where the server cannot be asked.
         """
         live = self._image_models(self._listed())
         if not live:
-            return super().models()
+            return super()._models()
         own = self.config.model
         return live if not own or bare(own) in {model.id for model in live} else [Model(own), *live]
 

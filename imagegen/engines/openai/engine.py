@@ -92,7 +92,7 @@ class OpenAI(Engine):
             body = self.build_edit(request)
         return self._ask(path, body, call)
 
-    def complete(self, instruction: str, text: str, *, deadline: float) -> str:
+    def _complete(self, instruction: str, text: str, *, deadline: float) -> str:
         """No temperature and no limit go along: some models refuse them."""
         spoken, model = dialect(self.config), self._model("")
         messages = [{"role": "system", "content": instruction}, {"role": "user", "content": text}]
@@ -148,8 +148,8 @@ class OpenAI(Engine):
             answer.meta["pictures_failed"] = len(links) - len(answer.pictures)
         return failure
 
-    def recover(self, call: Call) -> Answer:
-        answer = super().recover(call)
+    def _recover(self, call: Call) -> Answer:
+        answer = super()._recover(call)
         if answer.body is not None:
             links = _links(load(answer.body))
             missing = {k: url for k, url in links.items() if not call.spool.picture(k).exists()}
@@ -157,7 +157,7 @@ class OpenAI(Engine):
                 self._fetch(missing, answer, self._client(dialect(self.config)), call)
         return answer
 
-    def parse(self, answer: Answer) -> list[EngineImage]:
+    def _parse(self, answer: Answer) -> list[EngineImage]:
         if answer.body is None:
             raise BadEngineResponse(detail="there is no answer to read", may_have_charged=True)
         whole = load_decoded(answer.body)
@@ -178,7 +178,7 @@ class OpenAI(Engine):
         detail = f"no picture in an answer with {sorted(whole)}"
         raise BadEngineResponse(detail=detail[:200], may_have_charged=True, cost=answer.cost)
 
-    def check(self) -> str:
+    def _check(self) -> str:
         spoken = dialect(self.config)
         listed = self._listed(spoken)
         if spoken.name == AZURE:
@@ -189,7 +189,7 @@ class OpenAI(Engine):
             return f"{found} {wanted!r} is not among them."
         return found
 
-    def models(self) -> list[Model]:
+    def _models(self) -> list[Model]:
         """Live, where there is a list of image models; the connection's own model is always among them.
 
         Raises EngineError where the server cannot be asked. Azure lists models and not deployments, and
@@ -197,10 +197,10 @@ class OpenAI(Engine):
         """
         spoken = dialect(self.config)
         if spoken.name == AZURE:
-            return super().models()
+            return super()._models()
         live = self._image_models(self._listed(spoken))
         if not live:
-            return super().models()
+            return super()._models()
         own = self.config.model
         return live if not own or own in {model.id for model in live} else [Model(own), *live]
 

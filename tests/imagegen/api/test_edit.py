@@ -81,10 +81,10 @@ class Echo(Engine):
             answer.pictures.append(call.spool.picture(k))
         return answer
 
-    def parse(self, answer: Answer) -> list[EngineImage]:
+    def _parse(self, answer: Answer) -> list[EngineImage]:
         return [EngineImage(path.read_bytes()) for path in answer.pictures]
 
-    def check(self) -> str:
+    def _check(self) -> str:
         return "It echoes."
 
 

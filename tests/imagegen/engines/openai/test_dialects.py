@@ -100,7 +100,7 @@ class TestOpenAI:
             engine(server.url, key=hosted.KEY), call, model="gpt-image-2", n=2, size=Size(1024, 1536)
         )
         assert [size_of(image) for image in images] == [(1024, 1536)] * 2
-        assert answer.meta == {"request_id": "req_0123456789"}
+        assert answer.meta == {"request_id": "req_7f3a9c51e2"}
 
     @pytest.mark.parametrize(
         ("prompt", "error", "detail"),
