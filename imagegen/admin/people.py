@@ -22,7 +22,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from imagegen.access.models import ApiKey
 from imagegen.admin.grants import NAMED, GrantingForm, groups_within, may_change_account, switch_of
 from imagegen.admin.records import RecordedAdmin
-from imagegen.models import GroupQuota, GroupRetention
+from imagegen.models import EngineConnection, GroupQuota, GroupRetention
 from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.quota import DIMENSIONS
 
@@ -152,3 +152,11 @@ class GroupAdmin(DjangoGroupAdmin, GrantingAdmin):
         """A group's permissions go with it, from each of its members."""
         may: bool = super().has_delete_permission(request, obj)
         return may and (obj is None or groups_within(cast("User", request.user)).filter(pk=obj.pk).exists())
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A connection whose last group goes is open to everybody: for who sets up connections to decide."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        limited = EngineConnection.objects.filter(allowed_groups__in=objs)
+        if limited.exists() and not request.user.has_perm("imagegen.change_engineconnection"):
+            needed |= {str(EngineConnection._meta.verbose_name)}
+        return deleted, counts, needed, protected
