@@ -46,6 +46,8 @@ logger = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 PARALLEL_CALLS = 4
+IMPLAUSIBLE = 10_000
+"""US dollars: what an engine says of a call is believed below. A hundred of them have room in the column."""
 FAILS_OVER = (EngineUnavailable, EngineTimeout, RateLimited, EngineMisconfigured)
 
 
@@ -89,8 +91,8 @@ class Delivery:
         files: rows whose bytes are stored, not yet saved themselves.
         errors: what went wrong, in order; empty when every picture came from the first connection.
         spools: where the answers lie until the rows are saved.
-        cost: US dollars: what an engine said that its call took, else its connection's price for each
-            picture; None where nobody knows of any.
+        cost: US dollars: what an engine said that its call took, where that can be, else its connection's
+            price for each picture; None where nobody knows of any.
         path: for the generation's row: which connections were asked, and how that ended.
         made_by: the connection that made the last picture.
     """
@@ -168,7 +170,7 @@ def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seco
 
 
 def _cost(outcome: _Outcome, route: Route) -> Decimal | None:
-    if outcome.cost is not None:
+    if outcome.cost is not None and 0 <= outcome.cost < IMPLAUSIBLE:
         return Decimal(str(outcome.cost))
     return route.connection.price * len(outcome.files) or None
 

@@ -189,6 +189,14 @@ class TestCost:
         )
         assert float(generate(order).generation.cost or 0) == 0.02
 
+    @pytest.mark.parametrize("said", [1e12, -3.0, float("nan"), float("inf")])
+    def test_what_cannot_be_a_cost_costs_no_picture(
+        self, server: LiteLLM, order: Order, monkeypatch: pytest.MonkeyPatch, said: float
+    ) -> None:
+        ask = calls._call_engine
+        monkeypatch.setattr(calls, "_call_engine", lambda *args: replace(ask(*args), cost=said))
+        assert float(generate(order).generation.cost or 0) == 0.04
+
     def test_else_the_connections_price_per_picture(self, order: Order, select: Any) -> None:
         select("own", "dicebear", "generate", price="0.005")
         made = generate(Order(user=order.user, prompt="a", size="64x64", n=3))
