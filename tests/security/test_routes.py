@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,20 +166,29 @@ def ask(client: Client, line: str, world: World, **headers: str) -> Any:
     return client.post(path, json.dumps(body), content_type="application/json", headers=headers)
 
 
+PEOPLE = ("nobody", "gone", "outsider", "member", "root", "owner")
+ClientOf = Callable[[str], Client]
+
+
 @pytest.fixture
-def people(world: World, member: User, outsider: User, superuser: User) -> dict[str, Client]:
-    """The member is in the group that may use the connection which edits; who is gone was a superuser."""
+def client_as(world: World, member: User, outsider: User, superuser: User) -> ClientOf:
+    """One of PEOPLE. The member is in the group that may use the connection which edits; who is gone was a
+    superuser."""
     member.groups.add(Group.objects.get(name="Kestrel circle"))
-    quillon, gone = (User.objects.get(username=name) for name in ("quillon", "left-long-ago"))
-    named = {"outsider": outsider, "member": member, "root": superuser, "owner": quillon, "gone": gone}
-    return {"nobody": Client(), **{name: client_of(person) for name, person in named.items()}}
+    names = {"gone": "left-long-ago", "root": superuser.username, "owner": "quillon"}
+
+    def make(who: str) -> Client:
+        return Client() if who == "nobody" else client_of(User.objects.get(username=names.get(who, who)))
+
+    return make
 
 
-@pytest.mark.parametrize("who", ["nobody", "gone", "outsider", "member", "root"])
+@pytest.mark.parametrize("who", PEOPLE[:-1])
 @pytest.mark.parametrize("line", ROUTES)
-def test_who_may(world: World, people: dict[str, Client], line: str, who: str) -> None:
-    expected, before = ROUTES[line], everything_stored()
-    answer = ask(people[who], line, world)
+def test_who_may(world: World, client_as: ClientOf, line: str, who: str) -> None:
+    expected, client = ROUTES[line], client_as(who)
+    before = everything_stored()
+    answer = ask(client, line, world)
     assert answer.status_code == getattr(expected, "nobody" if who == "gone" else who)
     told = expected.told if who == "member" else set()
     assert who == "root" or sorted(world.shown(answer)) == sorted(told)
@@ -187,10 +197,11 @@ def test_who_may(world: World, people: dict[str, Client], line: str, who: str) -
 
 
 @pytest.mark.parametrize("line", [line for line in ROUTES if ROUTES[line].owner])
-def test_the_owner_may(world: World, people: dict[str, Client], line: str) -> None:
+def test_the_owner_may(world: World, client_as: ClientOf, line: str) -> None:
     """So it is there, for those who were told that it is not."""
+    client = client_as("owner")
     before = everything_stored()
-    answer = ask(people["owner"], line, world)
+    answer = ask(client, line, world)
     assert answer.status_code == ROUTES[line].owner
     assert world.shown(answer) if line.startswith("GET") else everything_stored() != before
 
@@ -198,7 +209,7 @@ def test_the_owner_may(world: World, people: dict[str, Client], line: str) -> No
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example"])
 @pytest.mark.parametrize("line", ROUTES)
 def test_another_sites_page_gets_and_changes_nothing(
-    world: World, people: dict[str, Client], superuser: User, line: str, origin: str
+    world: World, client_as: ClientOf, superuser: User, line: str, origin: str
 ) -> None:
     """With the cookie, and with a CSRF token, should it have got at one."""
     browser = client_of(superuser, enforce_csrf_checks=True)
@@ -212,13 +223,14 @@ def test_another_sites_page_gets_and_changes_nothing(
 
 
 @pytest.mark.parametrize("route", sorted({_of(line)[1] for line in ROUTES}))
-def test_there_are_no_other_methods(world: World, people: dict[str, Client], route: str) -> None:
+def test_there_are_no_other_methods(world: World, client_as: ClientOf, route: str) -> None:
     known = {method for method, named in map(_of, ROUTES) if named == route}
+    clients = {who: client_as(who) for who in PEOPLE}
     before = everything_stored()
     for method in METHODS:
         if method in known or (method == "HEAD" and "GET" in known):
             continue
-        for who, client in people.items():
+        for who, client in clients.items():
             answer = ask(client, f"{method} {route}", world)
             refused = {405} if who == "root" and route != "metrics" else {302, 401, 403, 404, 405}
             assert answer.status_code in refused, (method, who, answer.status_code)
@@ -227,7 +239,7 @@ def test_there_are_no_other_methods(world: World, people: dict[str, Client], rou
 
 
 @pytest.mark.parametrize("line", [line for line in ROUTES if line.startswith("GET")])
-def test_head_asks_for_the_same_rights_as_get(world: World, people: dict[str, Client], line: str) -> None:
-    for client in people.values():
+def test_head_asks_for_the_same_rights_as_get(world: World, client_as: ClientOf, line: str) -> None:
+    for client in map(client_as, PEOPLE):
         read, asked = (ask(client, f"{method} {_of(line)[1]}", world) for method in ("GET", "HEAD"))
         assert read.status_code == asked.status_code
