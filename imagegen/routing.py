@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 from django.core.cache import cache
 from django.db import Error
-from django.db.models import F
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from imagegen.engines.base import EDIT, GENERATE, Engine, Model
@@ -136,8 +136,8 @@ def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | No
     """
     faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in errors]
     if all(faults):
-        until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
-        noted: dict[str, Any] = {"failures": F("failures") + 1, "rests_until": until}
+        several = When(failures__gte=FAILURES_BEFORE_REST - 1, then=Value(timezone.now() + REST))
+        noted: dict[str, Any] = {"failures": F("failures") + 1, "rests_until": Case(several)}
     elif connection.failures and not any(faults):
         noted = {"failures": 0, "rests_until": None}
     else:
