@@ -175,6 +175,26 @@ def test_a_connection_that_is_deleted_meanwhile_costs_no_picture(
     assert not spooled(settings)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_nor_one_that_is_made_before_the_next_stands_in_line(
+    order: Order, select: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EASEL_REDIS_URL = ""  # tickets are rows, and point at their connection
+    monkeypatch.setattr("imagegen.engines.dicebear.MAX_PER_CALL", 1)
+    ask = calls._call_engine
+
+    def and_delete(route: Route, *args: Any) -> Answer:
+        answer = ask(route, *args)
+        EngineConnection.objects.filter(pk=route.connection.pk).delete()
+        return answer
+
+    select("own", "dicebear", "generate", concurrency=1)
+    monkeypatch.setattr(calls, "_call_engine", and_delete)
+    made = generate(replace(order, n=3))
+    assert [file.position for file in made.files] == [0]
+    assert (made.generation.status, made.generation.error_code) == ("partial", "engine_misconfigured")
+
+
 def test_a_closed_row_is_closed_once(server: LiteLLM, order: Order) -> None:
     row = generate(order).generation
     row.close(Generation.Status.FAILED, error_code="late")
