@@ -154,9 +154,12 @@ class GroupAdmin(DjangoGroupAdmin, GrantingAdmin):
         return may and (obj is None or groups_within(cast("User", request.user)).filter(pk=obj.pk).exists())
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A connection whose last group goes is open to everybody: for who sets up connections to decide."""
+        """A connection is for its groups, and without any for everybody: its last one stays."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        kept = Group.objects.exclude(pk__in=[group.pk for group in objs])
         limited = EngineConnection.objects.filter(allowed_groups__in=objs)
-        if limited.exists() and not request.user.has_perm("imagegen.change_engineconnection"):
-            needed |= {str(EngineConnection._meta.verbose_name)}
+        opened = limited.exclude(allowed_groups__in=kept).distinct()
+        may_name = request.user.has_perm("imagegen.view_engineconnection")
+        names = [str(one) for one in opened] if may_name else ["a connection"] * bool(opened)
+        protected += [f"{name}: for these groups alone, it would be for everybody" for name in names]
         return deleted, counts, needed, protected

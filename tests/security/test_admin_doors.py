@@ -39,8 +39,7 @@ FREE = ""
 SEE, MAKE, KILL = "imagegen.view_others_pictures", "features.image_generation", "imagegen.delete_imagefile"
 LOOK, SET_UP = "imagegen.view_engineconnection", "imagegen.change_engineconnection"
 SCRAP = "imagegen.delete_engineconnection"
-DISBAND = f"auth.delete_group {SET_UP}"
-"""The only group that may use a connection."""
+DISBAND = "auth.delete_group"
 
 Told = Mapping[str, set[str]]
 """Permissions, with a blank between those that are needed together -> what is told to whoever has them."""

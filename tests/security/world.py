@@ -166,7 +166,7 @@ def _connection(circle: Group) -> EngineConnection:
     )  # fmt: skip
     connection.key = KEY
     connection.save()
-    connection.allowed_groups.add(circle)
+    connection.allowed_groups.add(circle, Group.objects.create(name="Second circle"))
     return connection
 
 
