@@ -175,7 +175,7 @@ def _save(
     graph: Mapping[str, Any] | None,
     nodes: list[dict[str, Any]],
 ) -> HttpResponse:
-    """Store it, unless the connection was saved since the page was opened. Raises Http404 where it is gone."""
+    """Store it, unless the connection was saved since the page was opened. Raises Http404 if it is gone."""
     with transaction.atomic():
         connection = get_object_or_404(EngineConnection.objects.select_for_update(), pk=opened.pk)
         if connection.updated_at.isoformat() != request.POST.get("seen"):
