@@ -29,6 +29,8 @@ from config.secrets import generate as generate_secrets
 GROUP, MEMBER = "Image creators", "member"
 FIRST_PROMPT = "A cheerful watercolor portrait of a pixie at the edge of a glowing enchanted forest"
 READY_WITHIN = 60.0
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+"""All addresses of a machine -> one of them that it reaches itself by."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class _Local(requests.Session):
         super().__init__()
         self.trust_env = False
         self.public_url: str = settings.EASEL_PUBLIC_URL
-        self._address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        self._address = f"http://{EVERYWHERE.get(host, host)}:{port}"
         self.headers["Host"] = urlsplit(self.public_url).netloc
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
@@ -188,10 +190,11 @@ def _first_portrait(http: _Local, account: Account) -> str:
 
 
 def _in_use(address: tuple[str, int]) -> bool:
-    with socket.socket() as probe:
+    host, port = address
+    with socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((host.strip("[]"), port))
         except OSError:
             return True
     return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import admin
-from django.http import HttpResponseBase
+from django.core.paginator import InvalidPage
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
@@ -19,6 +20,15 @@ from imagegen.api.usage import UsageView
 def leads_to(page: str) -> Callable[..., HttpResponseBase]:
     """A redirect of who reads. A form that is sent here goes nowhere."""
     return RedirectView.as_view(pattern_name=page, http_method_names=["get", "head"])
+
+
+def search(request: HttpRequest) -> HttpResponseBase:
+    """The admin's own, which fails on a page that is not there."""
+    try:
+        found: HttpResponseBase = admin.site.admin_view(admin.site.search)(request)  # type: ignore[attr-defined]
+    except InvalidPage:
+        raise Http404 from None
+    return found
 
 
 OWN_PASSWORD = leads_to("account-password")
@@ -40,6 +50,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Before the admin, whose own page would check the present password without a pause after wrong ones
     path("admin/password_change/", OWN_PASSWORD),
     path("admin/password_change/done/", OWN_PASSWORD),
+    path("admin/search/", search),
     path("admin/", admin.site.urls),
     path("", leads_to("docs")),
 ]

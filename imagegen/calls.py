@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
+from django.db import connections
 
 from imagegen import metrics
 from imagegen.database import release_connections
@@ -42,7 +43,11 @@ from imagegen.turns import turn
 
 logger = structlog.stdlib.get_logger(__name__)
 
+T = TypeVar("T")
+
 PARALLEL_CALLS = 4
+IMPLAUSIBLE = 10_000
+"""US dollars: what an engine says of a call is believed below. A hundred of them have room in the column."""
 FAILS_OVER = (EngineUnavailable, EngineTimeout, RateLimited, EngineMisconfigured)
 
 
@@ -86,8 +91,8 @@ class Delivery:
         files: rows whose bytes are stored, not yet saved themselves.
         errors: what went wrong, in order; empty when every picture came from the first connection.
         spools: where the answers lie until the rows are saved.
-        cost: US dollars: what an engine said that its call took, else its connection's price for each
-            picture; None where nobody knows of any.
+        cost: US dollars: what an engine said that its call took, where that can be, else its connection's
+            price for each picture; None where nobody knows of any.
         path: for the generation's row: which connections were asked, and how that ended.
         made_by: the connection that made the last picture.
     """
@@ -165,7 +170,7 @@ def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seco
 
 
 def _cost(outcome: _Outcome, route: Route) -> Decimal | None:
-    if outcome.cost is not None:
+    if outcome.cost is not None and 0 <= outcome.cost < IMPLAUSIBLE:
         return Decimal(str(outcome.cost))
     return route.connection.price * len(outcome.files) or None
 
@@ -201,8 +206,16 @@ def _ask(
     if len(jobs) == 1:
         return [jobs[0]()]
     with ThreadPoolExecutor(min(len(jobs), connection.concurrency or PARALLEL_CALLS)) as pool:
-        futures = [pool.submit(contextvars.copy_context().run, job) for job in jobs]
+        futures = [pool.submit(contextvars.copy_context().run, _beside, job) for job in jobs]
         return [future.result() for future in futures]
+
+
+def _beside(call: Callable[[], T]) -> T:
+    """In a thread of its own, which takes the connections to the database with it that it has opened."""
+    try:
+        return call()
+    finally:
+        connections.close_all()
 
 
 def _chunks(numbers: Sequence[int], most: int) -> Iterator[list[int]]:

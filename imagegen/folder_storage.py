@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,8 +72,9 @@ def _write(file: IO[bytes], content: Any) -> None:
 
 def _force_to_disk(file: IO[bytes]) -> None:
     """And give the kernel its memory back for the next picture: one from elsewhere costs far more, above all
-    on a virtual machine (docs/performance.md), and whoever looks at a picture keeps it.
+    on a virtual machine (docs/performance.md), and whoever looks at a picture keeps it. Where it cannot, the
+    picture is on disk all the same.
     """
     os.fsync(file.fileno())
-    if hasattr(os, "posix_fadvise"):
+    with suppress(AttributeError, OSError):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

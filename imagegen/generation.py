@@ -35,7 +35,7 @@ from imagegen.errors import (
     QuotaExceeded,
     StillRunning,
 )
-from imagegen.models import Generation, GroupQuota, ImageFile, ImageSettings, Quota
+from imagegen.models import EngineConnection, Generation, GroupQuota, ImageFile, ImageSettings, Quota
 from imagegen.models.generation import QUOTA_EXCEEDED
 from imagegen.models.quota import NO_QUOTA
 from imagegen.models.settings import AUTO, parse_size
@@ -284,19 +284,30 @@ def _closed_whatever_happens(generation: Generation, patience: Patience) -> Iter
 
 
 def _record(generation: Generation, delivery: Delivery) -> None:
-    """Rows for what is stored, and the end of the generation, together or not at all.
+    """Rows for what is stored, and the end of the generation. Raises TooLate."""
+    made_by = delivery.made_by
+    assert made_by is not None, "files came from somewhere"  # noqa: S101
+    try:
+        _write_end(generation, delivery, made_by, connection=made_by.connection)
+    except IntegrityError:  # staff have deleted it since
+        _write_end(generation, delivery, made_by, connection=None)
+    _count(generation, generation.status, pictures=len(delivery.files))
+
+
+def _write_end(
+    generation: Generation, delivery: Delivery, made_by: routing.Route, *, connection: EngineConnection | None
+) -> None:
+    """Together or not at all.
 
     Raises TooLate where the row's deadline has passed and somebody has closed it: its answers stay, and are
     given back as after a crash.
     """
     failed = generation.pictures_asked - len(delivery.files)
     error = delivery.errors[0] if delivery.errors else None
-    made_by = delivery.made_by
-    assert made_by is not None, "files came from somewhere"  # noqa: S101
     with transaction.atomic():
         closed = generation.close(
             Status.PARTIAL if failed else Status.SUCCEEDED,
-            connection=made_by.connection,
+            connection=connection,
             connection_name=made_by.connection.name,
             engine=made_by.connection.engine,
             model=made_by.model,
@@ -312,7 +323,6 @@ def _record(generation: Generation, delivery: Delivery) -> None:
         elif not ImageFile.objects.filter(pk=delivery.files[0].pk).exists():
             raise TooLate
         # else an earlier try was committed, and the database went away before it could say so
-    _count(generation, generation.status, pictures=len(delivery.files))
 
 
 def _close_failed(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 from django.core.cache import cache
 from django.db import Error
-from django.db.models import F
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from imagegen.engines.base import EDIT, GENERATE, Engine, Model
-from imagegen.engines.errors import EngineError, EngineTimeout, EngineUnavailable
+from imagegen.engines.errors import EngineError, EngineTimeout, EngineUnavailable, NoTurn
 from imagegen.errors import Disabled, InvalidRequest, NotAllowed
 from imagegen.models import EngineConnection, ImageSettings
 from imagegen.models.connection import find_usable
@@ -132,12 +132,16 @@ def _unknown(usable: list[EngineConnection], model: str, operation: str) -> NoRe
 
 def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | None]) -> None:
     """Count failures in a row; let a connection rest for a while after several. Writes only on change, and
-    where the database is away not at all: what was made or went wrong matters more.
+    where the database is away not at all: what was made or went wrong matters more. A call whose turn did not
+    come says nothing of the engine.
     """
-    faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in errors]
+    outcomes = [error for error in errors if not isinstance(error, NoTurn)]
+    faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in outcomes]
+    if not outcomes:
+        return
     if all(faults):
-        until = timezone.now() + REST if connection.failures + 1 >= FAILURES_BEFORE_REST else None
-        noted: dict[str, Any] = {"failures": F("failures") + 1, "rests_until": until}
+        several = When(failures__gte=FAILURES_BEFORE_REST - 1, then=Value(timezone.now() + REST))
+        noted: dict[str, Any] = {"failures": F("failures") + 1, "rests_until": Case(several)}
     elif connection.failures and not any(faults):
         noted = {"failures": 0, "rests_until": None}
     else:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from imagegen import pictures, storage
@@ -34,7 +35,10 @@ def store_image(
         picture = pictures.with_provenance(picture, tool)
     said = {**meta, **image.meta, "seed": image.seed, "revised_prompt": image.revised_prompt}
     known = {name: value for name, value in said.items() if value not in (None, "")}
-    return storage.store(picture, generation, number, meta=known, **for_a_time(generation))
+    row = storage.store(picture, generation, number, meta=known, **for_a_time(generation))
+    if generation.is_portrait:  # its answer carries the bytes: they are not to be fetched back for that
+        row.file.file = ContentFile(picture.data)
+    return row
 
 
 def tool_name(engine: str, model: str, generation: Generation) -> str:

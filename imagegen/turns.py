@@ -24,7 +24,7 @@ from django.utils import timezone
 from imagegen import metrics
 from imagegen.database import AWAY, release_connections
 from imagegen.engines.base import Call
-from imagegen.engines.errors import EngineTimeout
+from imagegen.engines.errors import EngineMisconfigured, NoTurn
 from imagegen.models import EngineConnection, Ticket
 from imagegen.redis_server import RedisAway, Script
 
@@ -39,7 +39,7 @@ CLEANING_UP = 30
 def turn(connection: EngineConnection, call: Call) -> Iterator[None]:
     """Wait in line for a turn, within the call's deadline; give it back at the end.
 
-    Raises EngineTimeout, with nothing charged, when the deadline passes first.
+    Raises NoTurn when the deadline passes first, and EngineMisconfigured, both with nothing charged.
     """
     if not connection.concurrency:
         yield
@@ -61,10 +61,7 @@ def _wait(place: _Place, limit: int, call: Call) -> None:
         pause = LONGEST_PAUSE if ahead is None else min(SHORTEST_PAUSE * (ahead - limit + 1), LONGEST_PAUSE)
         if call.deadline_at - time.monotonic() < pause:
             known = "the database is away" if ahead is None else f"{ahead} calls ahead, {limit} at once"
-            raise EngineTimeout(
-                "The image engine is busy with other pictures. Please try again later.",
-                detail=f"no turn within the deadline: {known}",
-            )
+            raise NoTurn(detail=f"no turn within the deadline: {known}")
         time.sleep(pause)
 
 
@@ -94,9 +91,11 @@ class _Place:
             release_connections()
 
     def _draw(self) -> Ticket:
-        """The lock makes the order of ids the order in which others see them."""
+        """The lock makes the order of ids the order in which others see them. Raises EngineMisconfigured
+        where the connection has been deleted."""
         with transaction.atomic():
-            EngineConnection.objects.select_for_update().filter(pk=self.connection.pk).exists()
+            if not EngineConnection.objects.select_for_update().filter(pk=self.connection.pk).exists():
+                raise EngineMisconfigured(detail="the connection has been deleted meanwhile")
             return Ticket.objects.create(connection=self.connection, deadline_at=self.until)
 
     def leave(self) -> None:

@@ -22,7 +22,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from imagegen.access.models import ApiKey
 from imagegen.admin.grants import NAMED, GrantingForm, groups_within, may_change_account, switch_of
 from imagegen.admin.records import RecordedAdmin
-from imagegen.models import GroupQuota, GroupRetention
+from imagegen.models import EngineConnection, GroupQuota, GroupRetention
 from imagegen.models.file import VIEW_OTHERS
 from imagegen.models.quota import DIMENSIONS
 
@@ -152,3 +152,14 @@ class GroupAdmin(DjangoGroupAdmin, GrantingAdmin):
         """A group's permissions go with it, from each of its members."""
         may: bool = super().has_delete_permission(request, obj)
         return may and (obj is None or groups_within(cast("User", request.user)).filter(pk=obj.pk).exists())
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A connection is for its groups, and without any for everybody: its last one stays."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        kept = Group.objects.exclude(pk__in=[group.pk for group in objs])
+        limited = EngineConnection.objects.filter(allowed_groups__in=objs)
+        opened = limited.exclude(allowed_groups__in=kept).distinct()
+        may_name = request.user.has_perm("imagegen.view_engineconnection")
+        names = [str(one) for one in opened] if may_name else ["a connection"] * bool(opened)
+        protected += [f"{name}: for these groups alone, it would be for everybody" for name in names]
+        return deleted, counts, needed, protected

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from imagegen.admin import workflow_map
@@ -175,9 +175,9 @@ def _save(
     graph: Mapping[str, Any] | None,
     nodes: list[dict[str, Any]],
 ) -> HttpResponse:
-    """Store it, unless the connection was saved since the page was opened."""
+    """Store it, unless the connection was saved since the page was opened. Raises Http404 if it is gone."""
     with transaction.atomic():
-        connection = EngineConnection.objects.select_for_update().get(pk=opened.pk)
+        connection = get_object_or_404(EngineConnection.objects.select_for_update(), pk=opened.pk)
         if connection.updated_at.isoformat() != request.POST.get("seen"):
             draft = Draft(operation, text=request.POST.get("text", ""), fault=OVERTAKEN)
             return _render(admin, request, opened, draft)

@@ -76,6 +76,12 @@ class EngineTimeout(EngineError):
     default_message = "The image engine took too long. Please try again later."
 
 
+class NoTurn(EngineTimeout):
+    """Others had all of its turns until the deadline. The engine was not asked, and may be well."""
+
+    default_message = "The image engine is busy with other pictures. Please try again later."
+
+
 class BadEngineResponse(EngineError):
     """The engine answered, but with no usable picture."""
 

@@ -158,6 +158,21 @@ def test_behind_a_public_url_with_a_password_of_ones_own(start):
     assert easel.press_ctrl_c() == 0
 
 
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_on_an_address_of_ipv6(start):
+    easel = start(EASEL_BIND="[::1]")
+    assert "first portrait" in easel.banner
+    assert easel.press_ctrl_c() == 0
+
+
 def test_a_port_in_use(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

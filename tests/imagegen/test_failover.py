@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from imagegen import routing
+from imagegen.engines.base import Call, Spool
 from imagegen.models import EngineConnection, Generation, ImageFile, ImageSettings
 from imagegen.models.settings import Fallback
+from imagegen.turns import turn
 from tests.fakes.litellm import KEY, LiteLLM
 from tests.fakes.server import (
     FakeServer,
@@ -168,3 +173,13 @@ class TestRest:
         first.fault = None
         ask(api)
         assert EngineConnection.objects.get(name="first").failures == 0
+
+    def test_no_turn_says_nothing_of_an_engine(self, api: Client, first: LiteLLM) -> None:
+        busy = EngineConnection.objects.filter(name="first")
+        busy.update(concurrency=1, deadline=1, failures=1)
+        connection = busy.get()
+        other = Call(Spool(Path(), "other"), time.monotonic() + 60, nullcontext)
+        with turn(connection, other):
+            answer = ask(api).json()
+        assert answer["code"] == "engine_timeout" and "busy with other pictures" in answer["detail"]
+        assert busy.get().failures == 1 and not first.requests

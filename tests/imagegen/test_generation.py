@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection, connections
+from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.utils import timezone
 
@@ -21,6 +23,7 @@ from imagegen.errors import NotStored, TooBusy
 from imagegen.generation import Made, Order, generate
 from imagegen.models import EngineConnection, Generation, ImageFile
 from imagegen.overdue import close_overdue
+from imagegen.routing import Route
 from imagegen.waiting import WaitingRoom
 from tests.fakes.litellm import KEY, LiteLLM
 
@@ -154,6 +157,44 @@ def test_a_row_that_was_closed_meanwhile_gets_no_pictures_but_keeps_its_answer(
     assert Generation.objects.get().error_code == "interrupted"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_deleted_meanwhile_costs_no_picture(
+    server: LiteLLM, order: Order, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = calls._call_engine
+
+    def and_delete(route: Route, *args: Any) -> Answer:
+        answer = ask(route, *args)
+        EngineConnection.objects.filter(pk=route.connection.pk).delete()
+        return answer
+
+    monkeypatch.setattr(calls, "_call_engine", and_delete)
+    (file,) = generate(order).files
+    row = ImageFile.objects.get(pk=file.pk).generation
+    assert row and (row.status, row.connection, row.connection_name) == ("succeeded", None, "up")
+    assert not spooled(settings)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_one_that_is_made_before_the_next_stands_in_line(
+    order: Order, select: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EASEL_REDIS_URL = ""  # tickets are rows, and point at their connection
+    monkeypatch.setattr("imagegen.engines.dicebear.MAX_PER_CALL", 1)
+    ask = calls._call_engine
+
+    def and_delete(route: Route, *args: Any) -> Answer:
+        answer = ask(route, *args)
+        EngineConnection.objects.filter(pk=route.connection.pk).delete()
+        return answer
+
+    select("own", "dicebear", "generate", concurrency=1)
+    monkeypatch.setattr(calls, "_call_engine", and_delete)
+    made = generate(replace(order, n=3))
+    assert [file.position for file in made.files] == [0]
+    assert (made.generation.status, made.generation.error_code) == ("partial", "engine_misconfigured")
+
+
 def test_a_closed_row_is_closed_once(server: LiteLLM, order: Order) -> None:
     row = generate(order).generation
     row.close(Generation.Status.FAILED, error_code="late")
@@ -167,6 +208,14 @@ class TestCost:
             default_model="grok-imagine-image", trusted_origins=[server.files.url]
         )
         assert float(generate(order).generation.cost or 0) == 0.02
+
+    @pytest.mark.parametrize("said", [1e12, -3.0, float("nan"), float("inf")])
+    def test_what_cannot_be_a_cost_costs_no_picture(
+        self, server: LiteLLM, order: Order, monkeypatch: pytest.MonkeyPatch, said: float
+    ) -> None:
+        ask = calls._call_engine
+        monkeypatch.setattr(calls, "_call_engine", lambda *args: replace(ask(*args), cost=said))
+        assert float(generate(order).generation.cost or 0) == 0.04
 
     def test_else_the_connections_price_per_picture(self, order: Order, select: Any) -> None:
         select("own", "dicebear", "generate", price="0.005")
@@ -182,6 +231,29 @@ def test_no_database_connection_is_held_while_waiting(
     generate(order)
     assert released == [0]
     assert connection.vendor in ("sqlite", "postgresql")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_of_calls_leave_no_database_connection_behind(
+    order: Order, select: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is left to the garbage collector keeps its descriptors. Django would close none in memory."""
+    settings.EASEL_REDIS_URL = ""  # tickets are rows
+    monkeypatch.setattr("imagegen.engines.dicebear.MAX_PER_CALL", 1)
+    monkeypatch.setattr(type(connections["default"]), "is_in_memory_db", lambda self: False, raising=False)
+    opened = []
+
+    def note(connection: Any, **_: Any) -> None:
+        opened.append((threading.current_thread(), connection))
+
+    select("own", "dicebear", "generate", concurrency=1)
+    connection_created.connect(note)
+    try:
+        generate(replace(order, n=3))
+    finally:
+        connection_created.disconnect(note)
+    elsewhere = [made for thread, made in opened if thread is not threading.current_thread()]
+    assert elsewhere and all(made.connection is None for made in elsewhere)
 
 
 def test_the_waiting_room_counts_and_closes(settings: Any) -> None:

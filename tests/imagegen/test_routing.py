@@ -349,6 +349,14 @@ def test_a_connection_rests_after_failures_in_a_row(add, member):
     assert [name for name, _ in choose(member)] == ["chosen", "spare"]
 
 
+def test_one_that_began_before_the_failures_and_fails_too_ends_no_rest(add):
+    chosen = add("chosen")
+    for _ in range(routing.FAILURES_BEFORE_REST + 1):
+        routing.note_outcome(chosen, [EngineUnavailable()])  # each has read the row before any failed
+    chosen.refresh_from_db()
+    assert chosen.is_resting
+
+
 @pytest.mark.parametrize("outcome", [None, PromptRejected()])
 def test_an_answer_ends_the_count(add, outcome):
     chosen = add("chosen", "generate")

@@ -124,6 +124,21 @@ class TestFolder:
             folder.save("a/b.png", ContentFile(b"data"))
         assert names_in(folder) == [] and os.listdir(folder.path(PARTIAL)) == []
 
+    @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice")
+    def test_a_kernel_that_cannot_forget_it_costs_no_picture(
+        self, folder: FolderStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        def refused(number: int, *advice: int) -> None:
+            asked.append((os.fstat(number).st_size, *advice))
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(os, "fsync", lambda number: asked.append("on disk first"))
+        monkeypatch.setattr(os, "posix_fadvise", refused)
+        assert folder.exists(folder.save("a/b.png", ContentFile(b"data")))
+        assert asked == ["on disk first", (4, 0, 0, os.POSIX_FADV_DONTNEED)]
+
     def test_nothing_is_written_over(self, folder: FolderStorage) -> None:
         names = [folder.save("a.png", ContentFile(text)) for text in (b"1", b"2")]
         assert names[0] == "a.png" != names[1]

@@ -20,7 +20,7 @@ from django.db import OperationalError
 from PIL import Image
 
 from imagegen.engines.base import Call, Spool
-from imagegen.engines.errors import EngineTimeout
+from imagegen.engines.errors import NoTurn
 from imagegen.models import EngineConnection, Ticket
 from imagegen.turns import _Place, turn
 from tests.fakes.comfyui import ComfyUI
@@ -125,7 +125,7 @@ def test_no_turn_within_the_deadline(
     connection: EngineConnection, tickets: Callable[[], int], tmp_path: Path
 ) -> None:
     with turn(connection, call(tmp_path, 5)):
-        with pytest.raises(EngineTimeout) as caught, turn(connection, call(tmp_path, 0.2)):
+        with pytest.raises(NoTurn) as caught, turn(connection, call(tmp_path, 0.2)):
             pass
         assert not caught.value.may_have_charged
         assert tickets() == 1
@@ -202,7 +202,7 @@ class TestTheDatabaseIsAway:
     ) -> None:
         settings.EASEL_REDIS_URL = ""
         monkeypatch.setattr(_Place, "_draw", Mock(side_effect=OperationalError("gone")))
-        with pytest.raises(EngineTimeout) as caught, turn(connection, call(tmp_path, 0.5)):
+        with pytest.raises(NoTurn) as caught, turn(connection, call(tmp_path, 0.5)):
             pass
         assert not caught.value.may_have_charged and "database" in caught.value.detail
 
@@ -217,7 +217,7 @@ class TestRedisIsAway:
             assert waits.ahead() == 1
             own_redis.kill()
             assert waits.ahead() == 0 and Ticket.objects.count() == 1
-        with pytest.raises(EngineTimeout), turn(connection, call(tmp_path, 0.2)):
+        with pytest.raises(NoTurn), turn(connection, call(tmp_path, 0.2)):
             pass
         waits.leave()
         assert not Ticket.objects.exists()

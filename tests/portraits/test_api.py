@@ -7,10 +7,11 @@ import re
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.files.storage import default_storage
+from django.core.files.storage import Storage, default_storage
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
@@ -59,6 +60,10 @@ class TestPortrait:
         served = api.get(portrait["imageUrl"])
         assert served.headers["Content-Type"] == "image/png"
         assert b"".join(served.streaming_content) == data
+
+    def test_it_is_not_fetched_back_from_the_storage(self, api: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(Storage, "open", Mock(side_effect=AssertionError))
+        assert post(api, PORTRAIT, {"prompt": PIXIE}).status_code == 200
 
     def test_the_row_tells_the_story(self, api: Client, member: User) -> None:
         response = post(api, PORTRAIT, {"prompt": PIXIE})

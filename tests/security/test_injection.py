@@ -18,13 +18,14 @@ import structlog
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import get_resolver
 from django.utils import timezone
 
 from config import telemetry
 from imagegen.access.models import ApiKey, issue_key
 from imagegen.models import EngineConnection, Generation, ImageFile
 from tests.fakes.server import FakeServer, Request, Response, picture
+from tests.security.world import resolved
 
 FILES = "/api/v1/files/"
 ClientFor = Callable[[User | None], Client]
@@ -109,21 +110,13 @@ class TestOtherOrigins:
 
 def routes() -> Iterator[str]:
     """A path for each pattern of the application's own pages."""
-    for route in _patterns(get_resolver().url_patterns, ""):
+    for route in resolved(get_resolver().url_patterns):
         if not route.startswith("admin/logout"):
             path = re.sub(r"<(?:(\w+):)?\w+>", lambda kind: VALUES.get(kind[1] or "str", "x"), route)
             yield "/" + re.sub(r"[\^$]|\\Z|\(\?P<.*?>.*?\)|\(\?:.*?\)", "", path).replace("\\", "")
 
 
 VALUES = {"int": "1", "uuid": str(uuid.UUID(int=1)), "path": "x", "str": "x", "slug": "x"}
-
-
-def _patterns(patterns: list[Any], prefix: str) -> Iterator[str]:
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            yield from _patterns(pattern.url_patterns, prefix + str(pattern.pattern))
-        elif isinstance(pattern, URLPattern):
-            yield prefix + str(pattern.pattern)
 
 
 NAMES = [

@@ -6,7 +6,7 @@ tells each of them is compared with what they may know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.db.models import Model
 from django.test import Client
+from django.urls import URLPattern, URLResolver
 from django.utils import timezone
 
 from imagegen import thumbnails
@@ -80,6 +81,16 @@ def client_of(person: User, **options: Any) -> Client:
     return client
 
 
+def resolved(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    """All that leads to a view."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from resolved(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
 def everything_stored() -> dict[str, list[Any]]:
     """All rows but those of sessions."""
     models: list[type[Model]] = [model for model in apps.get_models() if model is not Session]
@@ -89,7 +100,7 @@ def everything_stored() -> dict[str, list[Any]]:
 def build() -> World:
     """quillon has pictures and a key, from a time when they were permitted."""
     quillon = User.objects.create_user("quillon", "q@vermilion.example", PASSWORD, first_name="Quill")
-    User.objects.create_user("left-long-ago", password=PASSWORD, is_active=False)
+    User.objects.create_superuser("left-long-ago", password=PASSWORD, is_active=False)
     circle = Group.objects.create(name="Kestrel circle")
     GroupQuota.objects.create(group=circle, pictures_per_day=31415926)
     GroupRetention.objects.create(group=circle, days=2718281)
@@ -155,7 +166,7 @@ def _connection(circle: Group) -> EngineConnection:
     )  # fmt: skip
     connection.key = KEY
     connection.save()
-    connection.allowed_groups.add(circle)
+    connection.allowed_groups.add(circle, Group.objects.create(name="Second circle"))
     return connection
 
 

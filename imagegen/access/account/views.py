@@ -23,7 +23,8 @@ from imagegen.access.permissions import IMAGE_GENERATION
 
 KEYS = reverse_lazy("account-keys")
 LOGIN = reverse_lazy("account-login")
-READ_AND_SEND = ["get", "head", "post"]
+read_or_sent = require_http_methods(["GET", "HEAD", "POST"])
+"""Also where Django's own view would answer first: to whoever is logged in already."""
 
 View = Callable[..., HttpResponse]
 
@@ -47,9 +48,8 @@ def signed_in(view: View) -> View:
     return own_origin(login_required(view, login_url=LOGIN))
 
 
-@method_decorator(own_origin, name="dispatch")
+@method_decorator([own_origin, read_or_sent], name="dispatch")
 class LoginView(auth.LoginView):
-    http_method_names = READ_AND_SEND
     form_class = LoginForm
     template_name = "account/login.html"
     next_page = "account-keys"
@@ -70,9 +70,8 @@ class LogoutView(auth.LogoutView):
     next_page = "account-login"
 
 
-@method_decorator(signed_in, name="dispatch")
+@method_decorator([signed_in, read_or_sent], name="dispatch")
 class PasswordView(auth.PasswordChangeView):
-    http_method_names = READ_AND_SEND
     form_class = PasswordForm
     template_name = "account/password.html"
     success_url = KEYS
@@ -90,7 +89,7 @@ class PasswordView(auth.PasswordChangeView):
 
 
 @signed_in
-@require_http_methods(["GET", "HEAD", "POST"])
+@read_or_sent
 def keys(request: HttpRequest) -> HttpResponse:
     """One's own keys. A new one is in the answer to the form and nowhere else, so there is no redirect."""
     form = NewKeyForm(request.POST if request.method == "POST" else None, user=request.user)

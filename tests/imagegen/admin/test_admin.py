@@ -76,3 +76,9 @@ def test_the_first_page_has_what_its_reader_may_open(admin_pages: Client, staff:
         "Pictures": ["Generations", "Files"],
         "People": ["Groups"],
     }
+
+
+@pytest.mark.parametrize("page", ["99", "-1", "x"])
+def test_a_page_of_found_things_that_is_not_there(admin_pages: Client, page: str) -> None:
+    assert admin_pages.get(f"/admin/search/?s=user&page={page}").status_code == 404
+    assert "user" in admin_pages.get("/admin/search/?s=user").text

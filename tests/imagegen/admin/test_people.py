@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from imagegen.admin.grants import LACKING, NAMED, given_to, named_permissions, switch_of
-from imagegen.models import GroupQuota, GroupRetention
+from imagegen.models import EngineConnection, GroupQuota, GroupRetention
 from tests.conftest import PASSWORD
 
 GENERATE = "may_image_generation"
@@ -184,6 +184,22 @@ def test_nobody_deletes_a_group_that_may_more(staff: Staff, creators: Group) -> 
         "/admin/auth/group/", {"action": "delete_selected", "_selected_action": [creators.pk], "post": "yes"}
     )
     assert list(Group.objects.all()) == [creators]
+
+
+@pytest.mark.parametrize("may_name", [True, False])
+def test_the_last_group_of_a_connection_stays(staff: Staff, studio: EngineConnection, may_name: bool) -> None:
+    """Without a group, the connection would be everybody's."""
+    first, last = (Group.objects.create(name=name) for name in ("First", "Last"))
+    studio.allowed_groups.add(first, last)
+    ops = staff("view_group", "delete_group", *["view_engineconnection"] * may_name)
+    both = {"action": "delete_selected", "_selected_action": [first.pk, last.pk], "post": "yes"}
+    assert "would be for everybody" in ops.post("/admin/auth/group/", both).text
+    assert ops.post(f"/admin/auth/group/{first.pk}/delete/", {"post": "yes"}).status_code == 302
+    asked = ops.post(f"/admin/auth/group/{last.pk}/delete/", {"post": "yes"})
+    assert "would be for everybody" in asked.text and ("studio" in asked.text) is may_name
+    assert list(studio.allowed_groups.all()) == [last]
+    studio.delete()
+    assert ops.post(f"/admin/auth/group/{last.pk}/delete/", {"post": "yes"}).status_code == 302
 
 
 def test_an_inactive_account_counts_as_what_it_would_be(staff: Staff) -> None:

@@ -12,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from imagegen.admin import workflow_page
 from imagegen.models import EngineConnection
 from tests.imagegen.admin.conftest import KEY
 
@@ -224,6 +225,14 @@ def test_it_is_removed(admin_pages: Client, studio: EngineConnection) -> None:
     studio.refresh_from_db()
     assert (studio.workflow, studio.workflow_nodes) == (None, [])
     assert studio.key == KEY
+
+
+def test_a_connection_that_goes_while_its_server_is_asked_is_not_there(
+    admin_pages: Client, studio: EngineConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = fields(read(admin_pages, studio, GRAPH)) | {"action": "save"}
+    monkeypatch.setattr(workflow_page, "_hold_against_server", lambda *_: studio.delete())
+    assert admin_pages.post(url(studio), data).status_code == 404
 
 
 def test_only_comfyui_has_workflows(
