@@ -812,6 +812,23 @@ class TestKeys:
                 assert "HTTP 401" in caught.value.detail
                 assert not caught.value.may_have_charged
 
+    def test_nor_where_a_later_prompt_fails(self, call, caplog):
+        """The others are answered, so that the reason goes to the log alone."""
+        key = "comfy-0123456789"
+
+        def repeat(wire, response):
+            body = json.loads(response.body)
+            if len(comfy.prompts()) == 2:
+                for entry in body.values():
+                    entry["outputs"] = {key: {"images": []}}
+            wire.send(Response.json(body))
+
+        with comfyui.ComfyUI(key=key, struck="/history/.*") as comfy:
+            comfy.fault = repeat
+            make(engine(comfy.url, generate="txt2img", nodes=WITH_N, key=key), call, n=2, seed=4)
+        assert "not all pictures were made" in caplog.text and "came from the nodes ***" in caplog.text
+        assert key not in caplog.text
+
     @pytest.mark.parametrize(("fault", "error"), FAULTS, ids=NAMES)
     def test_they_show_nowhere(self, call, caplog, monkeypatch, fault, error):
         monkeypatch.setattr(waiting, "TO_WITHDRAW", 0.2)
