@@ -48,10 +48,8 @@ def spooled(settings: Any) -> list[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _empty_incoming(settings: Any) -> Iterator[None]:
-    yield
-    for path in spooled(settings):
-        path.unlink()
+def _own_incoming(settings: Any, tmp_path: Path) -> None:
+    settings.EASEL_INCOMING_DIR = tmp_path / "incoming"
 
 
 def test_the_row_is_there_before_the_engine_is_asked(
