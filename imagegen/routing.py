@@ -135,9 +135,9 @@ def note_outcome(connection: EngineConnection, errors: Iterable[EngineError | No
     where the database is away not at all: what was made or went wrong matters more. A call whose turn did not
     come says nothing of the engine.
     """
-    outcomes = [error for error in errors if not isinstance(error, NoTurn)]
-    faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in outcomes]
-    if not outcomes:
+    asked = (error for error in errors if not isinstance(error, NoTurn))
+    faults = [isinstance(error, (EngineUnavailable, EngineTimeout)) for error in asked]
+    if not faults:
         return
     if all(faults):
         several = When(failures__gte=FAILURES_BEFORE_REST - 1, then=Value(timezone.now() + REST))

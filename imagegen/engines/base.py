@@ -299,7 +299,7 @@ class Engine(ABC):
         Raises PromptRejected or BadEngineResponse when there is none.
         """
         redact = self.redact
-        with self.redact.faults():
+        with redact.faults():
             return [
                 replace(image, revised_prompt=redact(image.revised_prompt), meta=redact.within(image.meta))
                 for image in self._parse(answer)
@@ -351,7 +351,7 @@ class Engine(ABC):
         Raises EngineError where the server cannot be asked.
         """
         redact = self.redact
-        with self.redact.faults():
+        with redact.faults():
             return [replace(model, id=redact(model.id), name=redact(model.name)) for model in self._models()]
 
     def _models(self) -> list[Model]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from imagegen import generation
 from imagegen.engines import wire
 from tests.conftest import use_storage
 from tests.security import world as worlds
-from tests.security.leaks import Seen
+from tests.security.leaks import Seen, look_at_what_is_kept
 
 
 @pytest.fixture
@@ -61,3 +61,21 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     for module in (telemetry, generation, wire):
         monkeypatch.setattr(module, "tracer", provider.get_tracer("test"))
     return exporter
+
+
+@pytest.fixture
+def look_behind(
+    seen: Seen,
+    logs: dict[str, io.StringIO],
+    spans: InMemorySpanExporter,
+    folders: tuple[Path, ...],
+) -> Callable[[], None]:
+    """Adds what nobody was answered: tables, files, spans and logs."""
+
+    def look() -> None:
+        look_at_what_is_kept(seen, *folders)
+        seen.add("spans", *(span.to_json() for span in spans.get_finished_spans()))
+        for form, stream in logs.items():
+            seen.add(f"log as {form}", stream.getvalue())
+
+    return look

@@ -308,18 +308,15 @@ SENT: dict[str, tuple[str, ...]] = {
 }
 """By which addresses something is changed, and who may. By all others nobody changes anything."""
 
+NEW_PASSWORD = dict.fromkeys(("password1", "password2"), "long enough 4711")
 FILLED_IN: dict[str, dict[str, str]] = {
     "imagegen/engineconnection/add/": {"name": "another", "engine": "openai"},
     "imagegen/engineconnection/<path:object_id>/change/": {"deadline": "77"},
     "imagegen/engineconnection/<int:pk>/workflow/<str:operation>/": {"action": "remove"},
     "imagegen/imagesettings/<path:object_id>/change/": {"default_steps": "31"},
-    "auth/user/add/": {
-        "username": "newcomer",
-        "password1": "long enough 4711",
-        "password2": "long enough 4711",
-    },
+    "auth/user/add/": {"username": "newcomer", **NEW_PASSWORD},
     "auth/user/<path:object_id>/change/": {"first_name": "Changed"},
-    "auth/user/<id>/password/": {"password1": "long enough 4711", "password2": "long enough 4711"},
+    "auth/user/<id>/password/": NEW_PASSWORD,
     "auth/group/add/": {"name": "Another"},
     "auth/group/<path:object_id>/change/": {"name": "Another"},
 }

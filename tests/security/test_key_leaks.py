@@ -11,7 +11,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from django.contrib.auth.models import User
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils.log import AdminEmailHandler
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from imagegen.admin.connection_form import ConnectionForm
 from imagegen.admin.engine_fields import ENGINE_FIELDS
@@ -37,7 +36,6 @@ from tests.security.leaks import (
     found,
     look_at_commands,
     look_at_the_admin,
-    look_at_what_is_kept,
     spellings,
 )
 from tests.security.parrots import OF_OURS, PARROTS, Parrot, hostilities, too_late
@@ -187,9 +185,7 @@ def test_the_key_of_a_connection_is_seen_nowhere(
     staff: Staff,
     client_for: ClientFor,
     superuser: User,
-    logs: dict[str, io.StringIO],
-    spans: InMemorySpanExporter,
-    folders: tuple[Path, ...],
+    look_behind: Callable[[], None],
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -201,7 +197,8 @@ def test_the_key_of_a_connection_is_seen_nowhere(
         EngineConnection.objects.get(pk=connection.pk).save()  # no list of models is remembered, it rests not
         staff.try_out(connection)
         ask(seen, user, parrot, server.url)
-        look_at_commands(seen, "parrot") if name == "it is friendly" else None
+        if name == "it is friendly":
+            look_at_commands(seen, "parrot")
     server.fault = too_late
     seen.answer(
         "too late", user.post("/api/images/generations", {"prompt": "a cat"}, content_type="application/json")
@@ -213,12 +210,9 @@ def test_the_key_of_a_connection_is_seen_nowhere(
     assert Generation.objects.filter(status="succeeded").count() >= 4, "the friendly one was understood"
     look_at_the_admin(seen, staff.client)
     look_at_commands(seen, "parrot")
-    look_at_what_is_kept(seen, *folders)
     for path in ("/metrics", "/readyz", "/api/schema", "/account/keys"):
         seen.answer(path, staff.client.get(path))
-    seen.add("spans", *(span.to_json() for span in spans.get_finished_spans()))
-    for form, stream in logs.items():
-        seen.add(f"log as {form}", stream.getvalue())
+    look_behind()
     assert seen.leaks(parrot.key, parrot.key.partition(":")[2] or parrot.key) == {}
 
 
@@ -288,12 +282,7 @@ def test_nor_by_the_refusal_to_start_with_a_wrong_one(name: str, seen: Seen, tmp
 
 
 def test_a_users_password_and_api_key_are_seen_nowhere(
-    seen: Seen,
-    staff: Staff,
-    logs: dict[str, io.StringIO],
-    spans: InMemorySpanExporter,
-    folders: tuple[Path, ...],
-    settings: Any,
+    seen: Seen, staff: Staff, look_behind: Callable[[], None], settings: Any
 ) -> None:
     """But for the answer that a new key comes in, once."""
     settings.DEBUG = True
@@ -318,7 +307,5 @@ def test_a_users_password_and_api_key_are_seen_nowhere(
         seen.answer("session", Client(headers=headers).get("/api/auth/session"))
     look_at_the_admin(seen, staff.client)
     look_at_commands(seen)
-    look_at_what_is_kept(seen, *folders)
-    seen.add("spans", *(span.to_json() for span in spans.get_finished_spans()))
-    seen.add("logs", *(stream.getvalue() for stream in logs.values()))
+    look_behind()
     assert seen.leaks(*secrets) == {}

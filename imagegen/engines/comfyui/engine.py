@@ -114,13 +114,13 @@ class ComfyUI(Engine):
             try:
                 working.run(prompt, self.build_payload(prompt, id=str(uuid.uuid4()), uploaded=uploaded))
             except EngineError as error:
+                error.detail = server.scrub(error.detail)
                 made = len(working.answer.pictures)
                 if not made:
                     call.spool.clear()
                     raise
                 working.answer.meta["pictures_failed"] = request.n - made
-                told = server.scrub(error.detail)
-                logger.warning("%s: not all pictures were made: %s", self.config.name, told)
+                logger.warning("%s: not all pictures were made: %s", self.config.name, error.detail)
                 break
         return working.answer
 

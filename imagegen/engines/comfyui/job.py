@@ -36,7 +36,6 @@ class Job:
         """One prompt, from the queue to its pictures on disk. Raises EngineError."""
         id, entry = waiting.run(self.server, payload, self.template, self.call.deadline_at)
         if failure := outcomes.failure(entry):
-            failure.detail = self.server.scrub(failure.detail)
             raise failure
         files = outcomes.files(entry, self.template.outputs)[: request.n]
         first = len(self.known)
