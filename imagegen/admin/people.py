@@ -161,5 +161,8 @@ class GroupAdmin(DjangoGroupAdmin, GrantingAdmin):
         opened = limited.exclude(allowed_groups__in=kept).distinct()
         may_name = request.user.has_perm("imagegen.view_engineconnection")
         names = [str(one) for one in opened] if may_name else ["a connection"] * bool(opened)
-        protected += [f"{name}: for these groups alone, it would be for everybody" for name in names]
+        protected += [
+            f"{name}: without a group it would be for everybody. Give it to another one first."
+            for name in names
+        ]
         return deleted, counts, needed, protected
