@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from typing import Any
 
 from imagegen.engines.addresses import Target
 from imagegen.engines.base import (
-    EDIT,
-    GENERATE,
     Answer,
     Call,
     Capabilities,
@@ -29,7 +29,6 @@ from imagegen.engines.base import (
 from imagegen.engines.errors import (
     BadEngineResponse,
     EngineError,
-    EngineMisconfigured,
     PromptRejected,
 )
 from imagegen.engines.http import Body, Client
@@ -39,7 +38,6 @@ from imagegen.engines.openai.models import SHUTDOWN, names_an_image_model
 from imagegen.engines.openai.payloads import Rules, build, build_edit
 from imagegen.engines.openai.refusals import dollars, explain
 from imagegen.engines.replies import Reply, load, load_decoded
-from imagegen.engines.sizes import OWN_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -60,21 +58,7 @@ class OpenAI(Engine):
     default_model = "gpt-image-2"
 
     def capabilities(self, model: str) -> Capabilities:
-        rules = self._rules(model)
-        row, editing = rules.row, rules.editing
-        try:
-            sizes = rules.sizes
-        except EngineMisconfigured:
-            sizes = OWN_SIZE  # a request will say what is wrong; a list of models must not fail for it
-        return Capabilities(
-            operations=frozenset({GENERATE, EDIT} if editing else {GENERATE}),
-            sizes=sizes,
-            auto_size=row.auto_size,
-            per_call=row.per_call,
-            edit_sources=editing.sources if editing else 0,
-            mask=editing is not None and editing.mask,
-            max_prompt=row.max_prompt,
-        )
+        return self._rules(model).capabilities
 
     def build_payload(self, request: ImageRequest) -> dict[str, Any]:
         return build(request, self._rules(request.model))
@@ -237,8 +221,11 @@ class OpenAI(Engine):
     def _model(self, asked: str) -> str:
         return asked or self.config.model or self.default_model
 
-    def _rules(self, model: str) -> Rules:
-        return Rules(self.config, self._model(model))
+    @cached_property
+    def _rules(self) -> Callable[[str], Rules]:
+        """Those of a model, worked out once: a request asks for them again and again."""
+        config, default = self.config, self._model("")
+        return cache(lambda model: Rules(config, model or default))
 
 
 def _links(whole: dict[str, Any]) -> dict[int, str]:
