@@ -183,11 +183,11 @@ def child_exit(server: Any, worker: Any) -> None:
     waiting[worker.place] = 0
     connected[worker.place] = NOT_HERE
     metrics_files.leave(worker.place)
-    try:
-        rescued = worker.slots.rescue(settings.EASEL_INCOMING_DIR)
-    except OSError as error:
-        server.log.error("Answers of a worker that died are lost: %s", error)
-    else:
-        for name in rescued:
-            server.log.warning("A worker died before this answer was recorded, reconcile_files can: %s", name)
+    for slot in worker.slots.left():
+        try:
+            slot.save(settings.EASEL_INCOMING_DIR)
+        except OSError as error:
+            server.log.error("A worker died, and an answer it had is lost, %s: %s", slot.name, error)
+        else:
+            server.log.warning("A worker died; reconcile_files will record what it had: %s", slot.name)
     worker.slots.close()

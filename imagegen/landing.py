@@ -1,9 +1,9 @@
 """Where the bytes of an answer land: in memory that outlives their process, or in a file.
 
-A file for each answer costs a fifth of a generation. Memory that a process shares with the one that started
+A file for each answer costs a sixth of a generation. Memory that a process shares with the one that started
 it costs next to nothing, and when the process dies, even by SIGKILL, its answers are still there: whoever
-started it writes them to files (`Slots.rescue`). Without such slots, and for whatever finds none free or does
-not fit, there are files. Imported by gunicorn's master too, so it knows nothing of the rest.
+started it writes them to files. Without such memory, and for whatever finds no slot of it free or does not
+fit, there are files. gunicorn's master imports this, so it knows nothing of the rest.
 """
 
 from __future__ import annotations
@@ -47,23 +47,24 @@ class Slot:
         self.memory[ROOM] = False
 
     @property
+    def is_whole(self) -> bool:
+        return bool(self.memory[ROOM])
+
+    @property
     def length(self) -> int:
-        return int(self._head()[1])
+        return int(_HEAD.unpack_from(self.memory, ROOM)[1])
+
+    @property
+    def name(self) -> str:
+        return str(_HEAD.unpack_from(self.memory, ROOM)[2].decode())
 
     def read_bytes(self) -> bytes:
         return self.memory[: self.length]
 
-    def save(self, folder: Path) -> str:
-        """Write it to a file, and return its name, "" without a whole answer. Raises OSError."""
-        whole, length, name = self._head()
-        if not whole:
-            return ""
-        with memoryview(self.memory) as memory, memory[:length] as answer:
-            save([answer], folder / name.decode())
-        return str(name.decode())
-
-    def _head(self) -> tuple[bool, int, bytes]:
-        return _HEAD.unpack_from(self.memory, ROOM)
+    def save(self, folder: Path) -> None:
+        """Write the answer to a file of its name. Raises OSError."""
+        with memoryview(self.memory) as memory, memory[: self.length] as answer:
+            save([answer], folder / self.name)
 
 
 class Slots:
@@ -90,10 +91,9 @@ class Slots:
         slot.empty()
         self._free.append(slot)
 
-    def rescue(self, folder: Path) -> list[str]:
-        """Write the answers of a process that is gone to files; return their names. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return list(filter(None, [slot.save(folder) for slot in self._all]))
+    def left(self) -> list[Slot]:
+        """Those with an answer: of a process that is gone, what it did not come to record."""
+        return [slot for slot in self._all if slot.is_whole]
 
     def close(self) -> None:
         for slot in self._all:

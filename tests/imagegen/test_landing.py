@@ -38,15 +38,15 @@ def test_the_answers_of_one_that_was_killed_are_written_to_files(slots: Slots, t
             slot.fill(f"{k}-{NAME}", [b"abc", memoryview(b"def")])
 
     die(work)
-    folder = tmp_path / "incoming"
-    assert sorted(slots.rescue(folder)) == [f"0-{NAME}", f"1-{NAME}"]
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+    for left in slots.left():
+        left.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         f"0-{NAME}": b"abcdef",
         f"1-{NAME}": b"abcdef",
     }
 
 
-def test_half_an_answer_is_none(slots: Slots, tmp_path: Path) -> None:
+def test_half_an_answer_is_none(slots: Slots) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"abc"
         os.kill(os.getpid(), signal.SIGKILL)
@@ -57,10 +57,10 @@ def test_half_an_answer_is_none(slots: Slots, tmp_path: Path) -> None:
         slot.fill(NAME, pieces())
 
     die(work)
-    assert slots.rescue(tmp_path) == [] == list(tmp_path.iterdir())
+    assert slots.left() == []
 
 
-def test_half_an_answer_over_an_old_one_is_none(slots: Slots, tmp_path: Path) -> None:
+def test_half_an_answer_over_an_old_one_is_none(slots: Slots) -> None:
     slot = slots.take(3)
     assert slot is not None
     slot.fill(NAME, [b"old"])
@@ -68,16 +68,16 @@ def test_half_an_answer_over_an_old_one_is_none(slots: Slots, tmp_path: Path) ->
     assert slots.take(3) is slot
     with pytest.raises(ZeroDivisionError):
         slot.fill(NAME, (b"%d" % (1 // k) for k in (1, 0)))
-    assert slots.rescue(tmp_path) == [] == list(tmp_path.iterdir())
+    assert slots.left() == []
 
 
-def test_an_answer_given_back_is_forgotten(slots: Slots, tmp_path: Path) -> None:
+def test_an_answer_given_back_is_forgotten(slots: Slots) -> None:
     slot = slots.take(3)
     assert slot is not None
     slot.fill(NAME, [b"abc"])
     assert slot.read_bytes() == b"abc"
     slots.give_back(slot)
-    assert slots.rescue(tmp_path) == []
+    assert slots.left() == []
 
 
 @pytest.mark.parametrize("length", [None, ROOM + 1])
@@ -98,8 +98,8 @@ def test_one_that_is_full(slots: Slots, tmp_path: Path) -> None:
     slot = slots.take(ROOM)
     assert slot is not None
     slot.fill(NAME, [b"a" * (ROOM - 1), b"b"])
-    assert slot.length == ROOM
-    slots.rescue(tmp_path)
+    assert (slot.length, slot.name, slots.left()) == (ROOM, NAME, [slot])
+    slot.save(tmp_path)
     assert (tmp_path / NAME).read_bytes() == b"a" * (ROOM - 1) + b"b"
 
 

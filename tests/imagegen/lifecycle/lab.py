@@ -147,7 +147,8 @@ def main() -> None:
             if pid == 0:
                 _perform(**request, slots=slots)
         outcome = _wait(pid)
-        slots.rescue(settings.EASEL_INCOMING_DIR)
+        for slot in slots.left():
+            slot.save(settings.EASEL_INCOMING_DIR)
         sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
         sys.stdout.flush()
 
