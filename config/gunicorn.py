@@ -105,7 +105,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         connected[self.place] = self.nr_conns if self._accepting else NOT_HERE
 
 
-bind = f"{environment.read('EASEL_BIND')}:{environment.read('PORT')}"
+bind = "{}:{}".format(*environment.listening())
 workers = environment.read("EASEL_WORKERS")
 worker_class = Worker
 threads = environment.read("EASEL_THREADS")
