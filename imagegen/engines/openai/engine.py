@@ -17,7 +17,6 @@ from typing import Any
 
 from imagegen.engines.addresses import Target
 from imagegen.engines.base import (
-    Answer,
     Call,
     Capabilities,
     EditRequest,
@@ -38,6 +37,7 @@ from imagegen.engines.openai.models import SHUTDOWN, names_an_image_model
 from imagegen.engines.openai.payloads import Rules, build, build_edit
 from imagegen.engines.openai.refusals import dollars, explain
 from imagegen.engines.replies import Reply, load, load_decoded
+from imagegen.engines.spool import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class OpenAI(Engine):
     def _ask(self, path: str, body: Body, call: Call) -> Answer:
         spoken = dialect(self.config)
         client = self._client(spoken)
-        reply = client.download("POST", path, call.spool.answer, body=body, deadline_at=call.deadline_at)
+        reply = client.receive("POST", path, call.spool, body=body, deadline_at=call.deadline_at)
         try:
             return self._collect(reply, client, call, cost_in_body=spoken.name == XAI)
         except EngineError:
@@ -99,14 +99,14 @@ class OpenAI(Engine):
     def _collect(self, reply: Reply, client: Client, call: Call, *, cost_in_body: bool) -> Answer:
         """The answer, with those pictures fetched to which it only has URLs."""
         answer = Answer(
-            body=call.spool.answer,
+            body=call.spool.body,
             meta={name: reply.headers[key] for key, name in KEPT_HEADERS.items() if key in reply.headers},
             cost=number(reply.headers.get("x-litellm-response-cost")),
         )
-        if call.spool.answer.stat().st_size > INLINE and not cost_in_body:
+        if answer.size() > INLINE and not cost_in_body:
             return answer
         with call.gate():
-            whole = load(call.spool.answer)
+            whole = load(call.spool.body)
             links = _links(whole)
             here = bool(links) and any(inline(item) for item in items(whole))
             answer.cost = dollars(whole) if answer.cost is None else answer.cost
