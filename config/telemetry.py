@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from django.http import HttpRequest, HttpResponseBase
@@ -63,7 +63,7 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
             "disable_existing_loggers": False,
             "formatters": {
                 "structured": {
-                    "()": structlog.stdlib.ProcessorFormatter,
+                    "()": Formatter,
                     "foreign_pre_chain": shared,
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
                 }
@@ -158,6 +158,19 @@ def add_trace_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
     return event
+
+
+class Formatter(structlog.stdlib.ProcessorFormatter):
+    """Renders our own lines outright. Its parent copies the record first, and then formats the text once more
+    as if it were a message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not hasattr(record, "_logger"):  # what wrap_for_formatter leaves
+            return super().format(record)
+        event: Any = {**cast(dict[str, Any], record.msg), "_record": record, "_from_structlog": True}
+        for process in self.processors:
+            event = process(None, "", event)
+        return str(event)
 
 
 class TraceMiddleware:

@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import re
+from decimal import Decimal
 
 import pytest
 import structlog
@@ -202,6 +203,41 @@ def test_a_traceback_shows_no_variables(logs, log_format):
         structlog.stdlib.get_logger("easel").exception("failed")
     assert "RuntimeError" in stream.getvalue()
     assert "not-for-anybody" not in stream.getvalue()
+
+
+class Odd:
+    def __repr__(self):
+        return "<odd é>"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_our_lines_are_as_structlog_would_write_them(logs, log_format):
+    stream, theirs = logs(log_format), []
+    (handler,) = logging.getLogger().handlers
+
+    def render(record):
+        theirs.append(structlog.stdlib.ProcessorFormatter.format(handler.formatter, record))
+        return True
+
+    handler.addFilter(render)
+    logger = structlog.stdlib.get_logger("easel")
+    logger.info("made", z=1, a="é \u2028 🦊", nested={"b": [None, True, 1.5]}, odd=Odd(), at=Decimal("0.10"))
+    logger.warning("said %s", "that")
+    try:
+        raise RuntimeError(NASTY)
+    except RuntimeError:
+        logger.exception("failed", stack_info=True)
+    assert len(theirs) == 3
+    assert stream.getvalue() == "".join(f"{line}\n" for line in theirs)
+
+
+def test_what_others_log_is_text(logs):
+    stream = logs()
+    logging.getLogger("somebody.else").warning({"event": "forged"})
+    logging.getLogger("somebody.else").warning("%s of %d", "1", 2, extra={"seen": True})
+    first, second = lines(stream)
+    assert first["event"] == "{'event': 'forged'}"
+    assert (second["event"], second["seen"], second["level"]) == ("1 of 2", True, "warning")
 
 
 def test_warnings_are_log_lines(tmp_path):
