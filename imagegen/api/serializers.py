@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -16,6 +18,8 @@ from imagegen.models.settings import AUTO, parse_size
 MAX_PROMPT = 32_000
 MAX_SEED = 2**53 - 1 - 100
 """The largest integer that every JSON reader keeps exact, with room for the pictures after the first."""
+
+_ANY = str(UUID(int=0))
 
 
 @extend_schema_field({"type": "string", "pattern": rf"^({AUTO}|[0-9]{{2,4}}x[0-9]{{2,4}})?$"})
@@ -169,4 +173,10 @@ class FileQuery(StrictSerializer):
 
 
 def content_url(file: ImageFile) -> str:
-    return reverse("file-content", args=[file.pk])
+    return _content_url(get_script_prefix()).replace(_ANY, str(file.pk))
+
+
+@lru_cache(maxsize=10)
+def _content_url(prefix: str) -> str:
+    """Of _ANY. To look up a path takes as long as the rest of an answer."""
+    return reverse("file-content", args=[_ANY])

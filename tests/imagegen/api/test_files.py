@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.utils import timezone
 
+from imagegen.api.serializers import content_url
 from imagegen.models import ImageFile
 
 pytestmark = pytest.mark.usefixtures("storage")
@@ -31,6 +33,13 @@ def content(file: ImageFile) -> str:
 
 def thumbnail(file: ImageFile) -> str:
     return f"{LIST}{file.pk}/thumbnail"
+
+
+def test_a_picture_is_where_the_application_is() -> None:
+    picture = ImageFile()
+    for prefix in ("/", "/easel/", "/"):
+        with override_script_prefix(prefix):
+            assert content_url(picture) == f"{prefix.rstrip('/')}{content(picture)}"
 
 
 class TestMetadata:
