@@ -34,18 +34,18 @@ def search(request: HttpRequest) -> HttpResponseBase:
 OWN_PASSWORD = leads_to("account-password")
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("favicon.ico", favicon),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", metrics.metrics),
-    path("api/schema", SchemaView.as_view(), name="schema"),
-    path("api/docs", DocsView.as_view(), name="docs"),
     path("api/auth/", include("imagegen.access.urls")),
     path("api/mind/", include("portraits.urls")),
     path("api/images/", include(images)),
     path("api/v1/images/", include(images)),
     path("api/v1/", include(file_patterns)),
     path("api/usage", UsageView.as_view()),
+    path("favicon.ico", favicon),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/docs", DocsView.as_view(), name="docs"),
     path("account/", include("imagegen.access.account.urls")),
     # Before the admin, whose own page would check the present password without a pause after wrong ones
     path("admin/password_change/", OWN_PASSWORD),

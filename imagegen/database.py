@@ -6,7 +6,7 @@ import atexit
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.http import HttpRequest, HttpResponseBase
 
 AWAY = (OperationalError, InterfaceError)
@@ -14,14 +14,14 @@ AWAY = (OperationalError, InterfaceError)
 
 
 def release_connections() -> None:
-    """Give this thread's connections back before a long wait, unless a transaction is open.
+    """Give this thread's connection back before a long wait, unless a transaction is open.
 
     Otherwise a few hundred waiting requests exhaust the pool. SQLite keeps its connection: closing one
     costs a checkpoint of the write-ahead log.
     """
-    for connection in connections.all(initialized_only=True):
-        if connection.vendor != "sqlite" and not connection.in_atomic_block:
-            connection.close()
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor != "sqlite" and not connection.in_atomic_block:
+        connection.close()
 
 
 class ReleaseMiddleware:
