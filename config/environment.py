@@ -22,8 +22,8 @@ DOCS_PAGE = BASE_DIR / "docs" / "settings.md"
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable. `shown` stands for the default where that is computed; `least` bounds a
-    number, `choices` names all that a text may be."""
+    """One environment variable. `shown` stands for the default where that is computed; `least` and `most`
+    bound a number, `choices` names all that a text may be."""
 
     name: str
     type: type
@@ -31,16 +31,17 @@ class Variable:
     help: str
     shown: str = ""
     least: int = 0
+    most: int | None = None
     choices: tuple[str, ...] = ()
 
     @property
     def rule(self) -> str:
         if self.choices:
             return f"must be {', '.join(self.choices[:-1])} or {self.choices[-1]}"
-        return _RULES[self.type].format(self.least)
-
-
-_RULES = {int: "must be a whole number from {}", bool: "must be true or false"}
+        if self.type is bool:
+            return "must be true or false"
+        to = "" if self.most is None else f" to {self.most}"
+        return f"must be a whole number from {self.least}{to}"
 
 
 # fmt: off
@@ -48,9 +49,8 @@ GROUPS: dict[str, list[Variable]] = {
     "Where it runs": [
         Variable("EASEL_DATA_DIR", Path, BASE_DIR / "var",
                  "Folder for the SQLite database, the pictures and the generated secrets.", "./var"),
-        Variable("PORT", int, 8005, "Port to listen on.", least=1),
-        Variable("EASEL_BIND", str, "127.0.0.1",
-                 "Address to listen on. One of IPv6 stands in brackets: `[::1]`."),
+        Variable("PORT", int, 8005, "Port to listen on.", least=1, most=65535),
+        Variable("EASEL_BIND", str, "127.0.0.1", "Address to listen on, such as `0.0.0.0` or `::1`."),
         Variable("EASEL_PUBLIC_URL", str, "",
                  "Where clients reach Easel. Decides allowed hosts, Secure cookies and HSTS (with https).",
                  "http://127.0.0.1:$PORT"),
@@ -91,7 +91,7 @@ GROUPS: dict[str, list[Variable]] = {
                  "0: Easel sends them."),
     ],
     "Serving": [
-        Variable("EASEL_WORKERS", int, 2, "Worker processes.", least=1),
+        Variable("EASEL_WORKERS", int, 2, "Worker processes.", least=1, most=500),
         Variable("EASEL_THREADS", int, 800, "Threads a worker. A waiting generation holds one.", least=1),
         Variable("EASEL_MAX_WAITING", int, 1000,
                  "Generations that may wait at once, over all workers; one more gets 503."),
@@ -157,6 +157,12 @@ def read(name: str) -> Any:
         raise ImproperlyConfigured(f"{name} {variable.rule}, not {raw!r}.") from None
 
 
+def listening() -> tuple[str, int]:
+    """Host and port to listen on; an address of IPv6 in brackets. Raises ImproperlyConfigured."""
+    host = str(read("EASEL_BIND"))
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host, read("PORT")
+
+
 def read_all() -> None:
     """Raises ImproperlyConfigured where any variable is wrong, whoever reads it and when."""
     for name in VARIABLES:
@@ -183,7 +189,7 @@ def _cast(variable: Variable, raw: str) -> Any:
         if raw.lower() not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
             raise ValueError(raw)
         return raw.lower() in {"1", "true", "yes", "on"}
-    if variable.type is int and int(raw) < variable.least:
+    if variable.type is int and not variable.least <= int(raw) <= (variable.most or int(raw)):
         raise ValueError(raw)
     return variable.type(raw)
 

@@ -19,6 +19,7 @@ from gunicorn.workers import gthread
 
 from config import environment, metrics_files
 from config.pace import Limits, PacedSocket
+from imagegen import landing
 
 environment.load_dotenv()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -104,7 +105,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         connected[self.place] = self.nr_conns if self._accepting else NOT_HERE
 
 
-bind = f"{environment.read('EASEL_BIND')}:{environment.read('PORT')}"
+bind = "{}:{}".format(*environment.listening())
 workers = environment.read("EASEL_WORKERS")
 worker_class = Worker
 threads = environment.read("EASEL_THREADS")
@@ -144,20 +145,25 @@ def raise_descriptors() -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """A place of its own in `waiting`. After a reload, the old workers keep theirs until they are gone."""
+    """A place of its own in `waiting`, where old workers keep theirs after a reload until they are gone, and
+    memory for answers that outlives it."""
     taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(place for place in range(len(waiting)) if place not in taken)
     waiting[worker.place] = 0
+    worker.slots = landing.Slots()
 
 
 def post_fork(server: Any, worker: Any) -> None:
     metrics_files.join(worker.place)
+    for other in server.WORKERS.values():
+        other.slots.close()
 
 
 def post_worker_init(worker: Any) -> None:
     from imagegen.waiting import room
 
     room.share(waiting, worker.place)
+    landing.use(worker.slots)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no need to look through it for garbage ever again
     if apps.ready:  # it is Easel that is served
@@ -173,7 +179,15 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Whatever it died of, nobody waits there any more."""
+    """Whatever it died of, nobody waits there any more, and what it was given is kept."""
     waiting[worker.place] = 0
     connected[worker.place] = NOT_HERE
     metrics_files.leave(worker.place)
+    for slot in worker.slots.left():
+        try:
+            slot.save(settings.EASEL_INCOMING_DIR)
+        except OSError as error:
+            server.log.error("A worker died, and an answer it had is lost, %s: %s", slot.name, error)
+        else:
+            server.log.warning("A worker died; reconcile_files will record what it had: %s", slot.name)
+    worker.slots.close()

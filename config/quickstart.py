@@ -43,7 +43,7 @@ class Account:
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     environment.load_dotenv()
-    address = (environment.read("EASEL_BIND"), environment.read("PORT"))
+    address = environment.listening()
     if _in_use(address):
         return _say(f"Port {address[1]} is in use. Stop what uses it, or choose another: PORT=8006 make run")
     _prepare()

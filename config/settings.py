@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment, navigation, openapi, secrets, telemetry
@@ -101,7 +100,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
-    "csp",
     "imagegen.features",
     "imagegen.access",
     "imagegen",
@@ -115,8 +113,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # Headers for whatever comes from below, errors of other middleware included
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "config.security.AdminCSPMiddleware",
+    "config.security.PolicyMiddleware",
     "config.security.AdminMethodsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -141,7 +138,6 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "csp.context_processors.nonce",
             ]
         },
     }
@@ -295,22 +291,6 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.openapi.complete_responses",
     ],
-}
-
-# Content Security Policy. Unfold's Alpine needs 'unsafe-eval' and inline styles, under /admin/ alone
-# (config.urls loosens it there).
-
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [SELF],
-        "script-src": [SELF, NONCE],
-        "style-src": [SELF, NONCE],
-        "img-src": [SELF, "data:", "blob:"],
-        "object-src": [NONE],
-        "base-uri": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-    }
 }
 
 # Watching

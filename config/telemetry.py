@@ -9,37 +9,29 @@ from __future__ import annotations
 import io
 import logging
 import logging.config
+import secrets
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
 import structlog
 from django.http import HttpRequest, HttpResponseBase
 from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
+from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 logger = structlog.stdlib.get_logger("easel.request")
 tracer = trace.get_tracer("easel")
 _propagator = TraceContextTextMapPropagator()
+_TRACE_HEADERS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> None:
     """Set up structured logs, and a tracer that exports where an endpoint is given."""
-    # Where nobody collects spans, they are ids and nothing else.
-    sampler = DEFAULT_ON if endpoint else ALWAYS_OFF
-    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}), sampler=sampler)
-    if endpoint:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
-
+    trace.set_tracer_provider(_exporting() if endpoint else _OnlyIds())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -97,6 +89,40 @@ def configure(*, level: str, log_format: str, endpoint: str, stream: TextIO) -> 
     )
 
 
+def _exporting() -> trace.TracerProvider:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import DEFAULT_ON
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "easel"}), sampler=DEFAULT_ON)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+class _OnlyIds(trace.NoOpTracerProvider):
+    def get_tracer(self, *_: Any, **__: Any) -> trace.Tracer:
+        return _OnlyId()
+
+
+class _OnlyId(trace.NoOpTracer):
+    """Where nobody collects spans, they are the id of their trace and nothing else: one serves it all."""
+
+    def start_span(self, name: str, context: Context | None = None, *_: Any, **__: Any) -> trace.Span:
+        span = trace.get_current_span(context)
+        if span.get_span_context().is_valid:
+            return span
+        trace_id, span_id = secrets.randbits(128), secrets.randbits(64)
+        return trace.NonRecordingSpan(trace.SpanContext(trace_id, span_id, is_remote=False))
+
+    def start_as_current_span(  # type: ignore[override]  # no decorator, which nobody uses
+        self, name: str, context: Context | None = None, *_: Any, **__: Any
+    ) -> AbstractContextManager[trace.Span]:
+        span = self.start_span(name, context)
+        return nullcontext(span) if span is trace.get_current_span() else trace.use_span(span)
+
+
 def _for_people(stream: TextIO) -> structlog.dev.ConsoleRenderer:
     return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_traceback)
 
@@ -142,7 +168,9 @@ class TraceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        context = _propagator.extract(request.headers)
+        # Not from request.headers, which would be made for it of all of them
+        given = {name: request.META[key] for name, key in _TRACE_HEADERS.items() if key in request.META}
+        context = _propagator.extract(given)
         with tracer.start_as_current_span(
             f"{request.method} {request.path}", context=context, kind=trace.SpanKind.SERVER
         ) as span:

@@ -1,7 +1,7 @@
 """From a plan to stored pictures: as many calls as it takes, and the next connection where one fails.
 
-A call's answer goes straight to disk while it waits. Then, a few at a time, it is parsed, its pictures
-are checked and stored. What was not made, and cannot have been charged, is asked of the next connection.
+A call's answer lands where it outlives this process. Then, a few at a time, answers are parsed, their
+pictures checked and stored. What was not made, and cannot have been charged, is asked of the next connection.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -23,7 +24,7 @@ from django.db import connections
 
 from imagegen import metrics
 from imagegen.database import release_connections
-from imagegen.engines.base import Answer, Call, EditRequest, EngineImage, ImageRequest, Spool
+from imagegen.engines.base import Call, EditRequest, EngineImage, ImageRequest
 from imagegen.engines.errors import (
     BadEngineResponse,
     EngineError,
@@ -33,6 +34,7 @@ from imagegen.engines.errors import (
     RateLimited,
 )
 from imagegen.engines.sizes import Size
+from imagegen.engines.spool import Answer, Spool
 from imagegen.incoming import CallName
 from imagegen.models import Generation, ImageFile
 from imagegen.orders import Order
@@ -108,13 +110,27 @@ class Delivery:
     def may_have_charged(self) -> bool:
         return any(error.may_have_charged for error in self.errors)
 
+    @contextmanager
+    def answers_kept(self) -> Iterator[None]:
+        """Until all is recorded; and where that fails, for `reconcile_files` to find."""
+        try:
+            yield
+        except BaseException:
+            for spool in self.spools:
+                try:
+                    spool.keep()
+                except OSError:
+                    logger.exception("answer lost", call=spool.name)
+            raise
+        for spool in self.spools:
+            spool.clear_named()
+
 
 @dataclass
 class _Outcome:
     """Of one call, for the pictures with these numbers."""
 
     numbers: Sequence[int]
-    spool: Spool
     files: list[ImageFile] = field(default_factory=list)
     error: EngineError | None = None
     cost: float | None = None
@@ -126,30 +142,27 @@ class _Outcome:
         return self.numbers if fails_over and not self.files else ()
 
 
-def deliver(generation: Generation, plans: Sequence[Plan], order: Order) -> Delivery:
+def deliver(delivery: Delivery, generation: Generation, plans: Sequence[Plan], order: Order) -> None:
     """Carry out the first plan; what it leaves over, the next.
 
     Raises what the storage raises. Errors of engines are in the delivery.
     """
-    delivery = Delivery()
     deadline_at = time.monotonic() + max(plan.route.engine.config.deadline for plan in plans)
     wanted: Sequence[int] = range(order.n)
     for plan in plans:
         started = time.monotonic()
         release_connections()
-        outcomes = _ask(generation, plan, wanted, deadline_at, first_call=len(delivery.spools))
+        outcomes = _ask(delivery.spools, generation, plan, wanted, deadline_at)
         _add(delivery, plan.route, outcomes, seconds=time.monotonic() - started)
         note_outcome(plan.route.connection, [outcome.error for outcome in outcomes])
         wanted = [number for outcome in outcomes for number in outcome.left_over]
         if not wanted or time.monotonic() >= deadline_at:
             break
-    return delivery
 
 
 def _add(delivery: Delivery, route: Route, outcomes: Iterable[_Outcome], *, seconds: float) -> None:
     step: dict[str, Any] = {"connection": route.connection.name, "model": route.model, "pictures": 0}
     for outcome in outcomes:
-        delivery.spools.append(outcome.spool)
         delivery.files += outcome.files
         step["pictures"] += len(outcome.files)
         cost = _cost(outcome, route)
@@ -176,33 +189,19 @@ def _cost(outcome: _Outcome, route: Route) -> Decimal | None:
 
 
 def _ask(
-    generation: Generation,
-    plan: Plan,
-    wanted: Sequence[int],
-    deadline_at: float,
-    *,
-    first_call: int,
+    spools: list[Spool], generation: Generation, plan: Plan, wanted: Sequence[int], deadline_at: float
 ) -> list[_Outcome]:
-    """Calls for the wanted pictures, several at a time."""
+    """Calls for the wanted pictures, several at a time. Each one's spool is added to `spools` first."""
     folder = Path(settings.EASEL_INCOMING_DIR)
     folder.mkdir(parents=True, exist_ok=True)
     engine, connection = plan.route.engine, plan.route.connection
     until = min(deadline_at, time.monotonic() + engine.config.deadline)
     per_call = engine.capabilities(plan.request.model).per_call
-    jobs = [
-        partial(
-            _one_call,
-            generation,
-            plan,
-            numbers,
-            Call(
-                Spool(folder, str(CallName(generation.pk, first_call + k, connection.pk, numbers[0]))),
-                until,
-                lambda: gate,
-            ),
-        )
-        for k, numbers in enumerate(_chunks(wanted, per_call))
-    ]
+    jobs = []
+    for numbers in _chunks(wanted, per_call):
+        spools.append(Spool(folder, str(CallName(generation.pk, len(spools), connection.pk, numbers[0]))))
+        call = Call(spools[-1], until, lambda: gate)
+        jobs.append(partial(_one_call, generation, plan, numbers, call))
     if len(jobs) == 1:
         return [jobs[0]()]
     with ThreadPoolExecutor(min(len(jobs), connection.concurrency or PARALLEL_CALLS)) as pool:
@@ -234,7 +233,7 @@ def _one_call(generation: Generation, plan: Plan, numbers: Sequence[int], call: 
     """Ask, wait, then store. May run in a thread of its own, and holds no database connection there."""
     seed = plan.request.seed
     request = replace(plan.request, n=len(numbers), seed=None if seed is None else seed + numbers[0])
-    outcome = _Outcome(numbers, call.spool)
+    outcome = _Outcome(numbers)
     try:
         _ask_and_store(outcome, generation, plan, request, call)
     except EngineError as error:

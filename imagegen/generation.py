@@ -1,9 +1,9 @@
 """The only way from a request to stored pictures.
 
-`generate()` finds the route, writes down what is about to happen, waits for the engine with its answer
-going straight to disk, and only then, a few at a time, parses, checks and stores. From the last byte of
-an answer on, a paid picture survives a crash: the answer lies in `EASEL_INCOMING_DIR` until rows point
-at its pictures.
+`generate()` finds the route, writes down what is about to happen, waits for the engine's whole answer, and
+only then, a few at a time, parses, checks and stores. From the last byte of an answer on, a paid picture
+survives the process: until rows point at its pictures, the answer lies in `EASEL_INCOMING_DIR`, or in memory
+from where gunicorn's master puts it there (`imagegen.landing`).
 """
 
 from __future__ import annotations
@@ -227,13 +227,13 @@ def _write_down(order: Order, plans: list[Plan], **fields: Any) -> Generation:
 
 def _carry_out(generation: Generation, plans: list[Plan], order: Order) -> Made:
     patience = Patience(generation.deadline_at)
+    delivery = Delivery()
     with _closed_whatever_happens(generation, patience):
-        delivery = deliver(generation, plans, order)
-        generation.path = delivery.path
-        if delivery.files:
-            patience.outlast(lambda: _record(generation, delivery))
-        for spool in delivery.spools:
-            spool.clear_named()
+        with delivery.answers_kept():
+            deliver(delivery, generation, plans, order)
+            generation.path = delivery.path
+            if delivery.files:
+                patience.outlast(lambda: _record(generation, delivery))
         if not delivery.files:
             raise _told(delivery)
     logger.info(

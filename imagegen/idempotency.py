@@ -24,7 +24,7 @@ def read(request: Request, operation: str) -> Idempotency:
 
     Raises ValidationError for a key that is not 1 to 255 visible ASCII characters.
     """
-    key = request.headers.get(HEADER)
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return Idempotency(idempotency_key="", fingerprint="")
     if not _KEY.fullmatch(key):

@@ -9,12 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from types import NoneType
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from django.db import connections, router
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Field, Model, QuerySet
+from django.db.models import (
+    BooleanField,
+    CharField,
+    Field,
+    ForeignKey,
+    IntegerField,
+    Model,
+    QuerySet,
+    TextField,
+)
 
 M = TypeVar("M", bound=Model)
 AnyField: TypeAlias = "Field[Any, Any]"
@@ -25,11 +35,12 @@ _FIRST_MARK = -2_000_000_000
 
 def cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Django's cursor; what it executes, PostgreSQL plans once for each connection and not each time."""
-    if connection.vendor != "postgresql":
-        return connection.cursor()
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        raw = _planning()(connection.connection)
+        if connection.vendor == "postgresql":
+            raw = _planning()(connection.connection)
+        else:
+            raw = connection.create_cursor()
     return connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
 
 
@@ -57,14 +68,11 @@ def _planning() -> type[Any]:
 def insert(rows: Sequence[Model]) -> None:
     """Write new rows of one model, in one statement. No signals are sent, and none of them may leave its
     key to the database. Raises DatabaseError."""
-    model = type(rows[0])
-    connection = connections[router.db_for_write(model)]
-    fields = model._meta.concrete_fields
-    values = [
-        field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields
-    ]
+    connection = connections[DEFAULT_DB_ALIAS]
+    write = _insert(type(rows[0]), connection.vendor, len(rows))
+    values = [value for row in rows for value in write.values(row, connection, new=True)]
     with cursor(connection) as statement:
-        statement.execute(_insert(model, connection.vendor, len(rows)), values)
+        statement.execute(write.sql, values)
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
 
@@ -72,30 +80,70 @@ def insert(rows: Sequence[Model]) -> None:
 def update(row: Model, values: Mapping[str, Any], *, where_null: str) -> bool:
     """Set these fields of a row, and in the database those of its row, if there the field `where_null` is
     NULL still. Returns whether it was. No signals are sent. Raises DatabaseError."""
-    model = type(row)
-    connection = connections[router.db_for_write(model)]
+    connection = connections[DEFAULT_DB_ALIAS]
     for name, value in values.items():
         setattr(row, name, value)
-    fields = [*(_field(model, name) for name in values), _key(model)]
-    prepared = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    write = _update(type(row), connection.vendor, tuple(values), where_null)
     with cursor(connection) as statement:
-        statement.execute(_update(model, connection.vendor, tuple(values), where_null), prepared)
+        statement.execute(write.sql, write.values(row, connection, new=False))
         return bool(statement.rowcount)
 
 
+class _Column:
+    """Where a value comes from, and which are the database's already.
+
+    Attributes:
+        name: the row's attribute; None where the field has something to do before it is saved.
+        plain: types of values that the field would hand on as they are.
+    """
+
+    def __init__(self, field: AnyField, vendor: str) -> None:
+        self.field = field
+        self.name = field.attname if type(field).pre_save is Field.pre_save else None
+        self.plain = (NoneType, *_handed_on(field, vendor))
+
+
+def _handed_on(field: AnyField, vendor: str) -> Iterator[type]:
+    kind = field.target_field if isinstance(field, ForeignKey) else field
+    if isinstance(kind, CharField | TextField):
+        yield str
+    elif isinstance(kind, BooleanField):
+        yield bool
+    elif isinstance(kind, IntegerField) and vendor == "sqlite":  # PostgreSQL's driver is told how wide it is
+        yield int
+
+
+@dataclass(frozen=True)
+class _Write:
+    sql: str
+    columns: Sequence[_Column]
+
+    def values(self, row: Model, connection: BaseDatabaseWrapper, *, new: bool) -> list[Any]:
+        """What the database is given for a row. Django's own way there takes five calls for each value."""
+        found = []
+        for column in self.columns:
+            value = getattr(row, column.name) if column.name else column.field.pre_save(row, new)
+            plain = isinstance(value, column.plain)
+            found.append(value if plain else column.field.get_db_prep_save(value, connection))
+        return found
+
+
 @lru_cache(maxsize=100)
-def _insert(model: type[Model], vendor: str, rows: int) -> str:
+def _insert(model: type[Model], vendor: str, rows: int) -> _Write:
     fields = model._meta.concrete_fields
-    names = ", ".join(_column(model, field) for field in fields)
+    names = ", ".join(map(_quoted, fields))
     places = f"({', '.join(['%s'] * len(fields))})"
-    return " ".join(("INSERT INTO", _table(model), f"({names})", "VALUES", ", ".join([places] * rows)))
+    sql = " ".join(("INSERT INTO", _table(model), f"({names})", "VALUES", ", ".join([places] * rows)))
+    return _Write(sql, [_Column(field, vendor) for field in fields])
 
 
 @lru_cache(maxsize=100)
-def _update(model: type[Model], vendor: str, names: Sequence[str], where_null: str) -> str:
-    places = ", ".join(f"{_column(model, _field(model, name))} = %s" for name in names)
-    key, empty = _column(model, _key(model)), _column(model, _field(model, where_null))
-    return " ".join(("UPDATE", _table(model), "SET", places, "WHERE", key, "= %s AND", empty, "IS NULL"))
+def _update(model: type[Model], vendor: str, names: Sequence[str], where_null: str) -> _Write:
+    fields, key = [_field(model, name) for name in names], _key(model)
+    places = ", ".join(f"{_quoted(field)} = %s" for field in fields)
+    where = f"{_quoted(key)} = %s AND {_quoted(_field(model, where_null))} IS NULL"
+    sql = " ".join(("UPDATE", _table(model), "SET", places, "WHERE", where))
+    return _Write(sql, [_Column(field, vendor) for field in (*fields, key)])
 
 
 def _field(model: type[Model], name: str) -> AnyField:
@@ -110,12 +158,12 @@ def _key(model: type[Model]) -> AnyField:
     return key
 
 
-def _column(model: type[Model], field: AnyField) -> str:
-    return connections[router.db_for_write(model)].ops.quote_name(field.column)
+def _quoted(field: AnyField) -> str:
+    return connections[DEFAULT_DB_ALIAS].ops.quote_name(field.column)
 
 
 def _table(model: type[Model]) -> str:
-    return connections[router.db_for_write(model)].ops.quote_name(model._meta.db_table)
+    return connections[DEFAULT_DB_ALIAS].ops.quote_name(model._meta.db_table)
 
 
 @dataclass(frozen=True)
@@ -157,7 +205,7 @@ class Prepared(Generic[M]):
         """The objects that these arguments find. One query."""
         if self._model is None:
             self._model = self._build(*_marks(self._build)).model
-        connection = connections[router.db_for_read(self._model)]
+        connection = connections[DEFAULT_DB_ALIAS]
         statement = self._statements.get(connection.vendor)
         if statement is None:
             statement = self._statements[connection.vendor] = self._work_out(connection)

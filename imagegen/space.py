@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
@@ -27,15 +26,16 @@ def check() -> None:
         )
 
 
-def _folders() -> Iterator[Path]:
-    yield Path(settings.EASEL_INCOMING_DIR)
+def _folders() -> Iterator[str]:
+    yield os.fspath(settings.EASEL_INCOMING_DIR)
     if isinstance(default_storage, FileSystemStorage):
-        yield Path(default_storage.location)
+        yield os.fspath(default_storage.location)
 
 
-def _free(folder: Path) -> int:
+def _free(folder: str) -> int:
     """Bytes that we may still write there, or where the folder will be made."""
-    while not folder.exists():
-        folder = folder.parent
-    found = os.statvfs(folder)
+    try:
+        found = os.statvfs(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return _free(os.path.dirname(folder))
     return found.f_bavail * found.f_frsize

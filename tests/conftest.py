@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
-from imagegen import redis_server, storage_url
+from imagegen import landing, redis_server, storage_url
 from imagegen.access import tokens
 from imagegen.models import EngineConnection, ImageSettings
 from tests import packets
@@ -192,3 +192,12 @@ def shared_in(request: pytest.FixtureRequest, settings: Any) -> str:
     if request.param == "redis":
         request.getfixturevalue("on_redis")
     return str(request.param)
+
+
+@pytest.fixture(params=["in files", "in memory"])
+def answers_land(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each where answers may; whatever becomes of them, no memory stays taken."""
+    slots = landing.Slots(4 if request.param == "in memory" else 0)
+    monkeypatch.setattr(landing, "slots", slots)
+    yield
+    assert slots.are_free

@@ -144,6 +144,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
+@lru_cache(maxsize=256)
 def is_metadata(address: str) -> bool:
     """Whether an IP address is one of a cloud's metadata services, also by way of IPv6."""
     ip = ip_address(address)
@@ -209,6 +210,7 @@ def _is_name(host: str) -> bool:
     return len(host.removesuffix(".")) <= LONGEST_NAME and bool(_NAME.fullmatch(host))
 
 
+@lru_cache(maxsize=256)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, final
 
 from imagegen.engines.errors import EngineMisconfigured, EngineTimeout, Unsupported
 from imagegen.engines.redaction import Redaction
 from imagegen.engines.sizes import OWN_SIZE, Size, Sizes
+from imagegen.engines.spool import Answer, Spool
 
 GENERATE, EDIT = "generate", "edit"
 
@@ -129,73 +129,6 @@ class EngineImage:
     seed: int | None = None
     revised_prompt: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Answer:
-    """An engine's whole answer, on disk.
-
-    Attributes:
-        body: the file with the engine's own answer (JSON), or None where there is none.
-        pictures: files with one encoded picture each, in order, where the engine sends them apart.
-        meta: what the answer said beside its pictures and is worth keeping (request id, revised prompt).
-        cost: US dollars for the call, where the engine says so.
-    """
-
-    body: Path | None = None
-    pictures: list[Path] = field(default_factory=list)
-    meta: dict[str, Any] = field(default_factory=dict)
-    cost: float | None = None
-
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(path.stat().st_size for path in (self.body, *self.pictures) if path)
-
-
-class Spool:
-    """Where the bytes of one call's answer land before anything looks at them.
-
-    Files are named `<name>.answer` and `<name>.<k>.picture`, so that whoever finds them after a crash
-    knows the call they belong to and how to read them.
-    """
-
-    ANSWER, PICTURE = ".answer", ".picture"
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self._named: set[Path] = set()
-
-    @property
-    def answer(self) -> Path:
-        return self._path(self.ANSWER)
-
-    def picture(self, k: int) -> Path:
-        return self._path(f".{k}{self.PICTURE}")
-
-    def _path(self, ending: str) -> Path:
-        path = self.folder / f"{self.name}{ending}"
-        self._named.add(path)
-        return path
-
-    def files(self) -> list[Path]:
-        return sorted(self.folder.glob(f"{self.name}.*"))
-
-    def found(self) -> Answer:
-        """What lies here, whole files only."""
-        pictures = self.folder.glob(f"{self.name}.*{self.PICTURE}")
-        return Answer(
-            body=self.answer if self.answer.exists() else None,
-            pictures=sorted(pictures, key=lambda path: int(path.name.split(".")[-2])),
-        )
-
-    def clear(self) -> None:
-        for path in self.files():
-            path.unlink(missing_ok=True)
-
-    def clear_named(self) -> None:
-        """Only those that this object has named: no look through a folder of a thousand answers."""
-        for path in self._named:
-            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

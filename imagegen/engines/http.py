@@ -10,11 +10,10 @@ here, and it would stand between us and the socket that must end on time.
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -22,7 +21,9 @@ from imagegen.engines.addresses import Forbidden, Target
 from imagegen.engines.base import EngineConfig
 from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured, KeyLost
 from imagegen.engines.replies import Reply, Scrub, refusal
+from imagegen.engines.spool import Spool
 from imagegen.engines.wire import Body, Incoming, ask
+from imagegen.landing import save
 
 __all__ = ["Body", "Client", "Reply", "fetch"]
 
@@ -90,7 +91,18 @@ class Client:
         Raises EngineError for all but a 2xx of at most `config.max_answer_bytes`.
         """
         with self._answer(method, path, body, _deadline(deadline_at)) as answer:
-            _save(answer.pieces(self.config.max_answer_bytes), to)
+            save(answer.pieces(self.config.max_answer_bytes), to)
+            return Reply(answer.status, answer.headers)
+
+    def receive(
+        self, method: str, path: str, spool: Spool, *, body: Body | None = None, deadline_at: float
+    ) -> Reply:
+        """The engine's own answer, of any size, into the spool.
+
+        Raises EngineError for all but a 2xx of at most `config.max_answer_bytes`.
+        """
+        with self._answer(method, path, body, deadline_at) as answer:
+            spool.catch(answer.pieces(self.config.max_answer_bytes), answer.length)
             return Reply(answer.status, answer.headers)
 
     def fetch_picture(self, url: str, to: Path, *, deadline_at: float | None = None) -> None:
@@ -179,25 +191,11 @@ def fetch(
             connection=connection,
         ) as answer:
             if answer.status == 200:
-                return _save(answer.pieces(limit), to)
+                return save(answer.pieces(limit), to)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
                 raise BadEngineResponse(detail=f"a picture's URL answered HTTP {answer.status}")
             here, url = target.origin + target.uri, answer.headers["location"]
     raise BadEngineResponse(detail=f"a picture's URL redirects more than {REDIRECTS} times")
-
-
-def _save(pieces: Iterable[bytes | memoryview], to: Path) -> None:
-    """Write the file under another name until the last byte is there, so that half a file is never read."""
-    part = f"{to}.part"
-    try:
-        with open(part, "wb") as file:
-            for piece in pieces:
-                file.write(piece)
-        os.replace(part, to)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
 
 
 def _deadline(deadline_at: float | None) -> float:

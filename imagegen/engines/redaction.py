@@ -47,7 +47,7 @@ class Redaction:
     """Blots these keys out of texts."""
 
     def __init__(self, *keys: str) -> None:
-        self._runs = frozenset[str]().union(*map(_runs, filter(None, keys)))
+        self._runs = _runs(*keys)
 
     def __call__(self, text: str) -> str:
         """The text, cut to what is kept, without any run of a key in whatever case."""
@@ -87,10 +87,10 @@ class Redaction:
 
 
 @lru_cache(maxsize=256)
-def _runs(key: str) -> frozenset[str]:
-    """Every run of each spelling, in lower case."""
-    spelt = (spell(key).translate(_LOWER) for spell in _SPELLINGS)
-    return frozenset(run for text in spelt for run in _windows(text)) if len(key) >= RUN else frozenset()
+def _runs(*keys: str) -> frozenset[str]:
+    """Every run of each spelling of each key, in lower case."""
+    spelt = (spell(key).translate(_LOWER) for key in keys if len(key) >= RUN for spell in _SPELLINGS)
+    return frozenset(run for text in spelt for run in _windows(text))
 
 
 def _windows(text: str) -> Iterator[str]:

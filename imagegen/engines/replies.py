@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import secrets
 import time
@@ -28,6 +27,7 @@ from imagegen.engines.errors import (
     RateLimited,
 )
 from imagegen.engines.redaction import BLOT, Redaction
+from imagegen.landing import Slot
 
 LONGEST_DETAIL = 600
 LONGEST_READ = 8 * LONGEST_DETAIL
@@ -64,25 +64,27 @@ class Reply:
         return self.body.decode("utf-8", "replace")
 
 
-def load(path: Path) -> dict[str, Any]:
-    """The JSON object in an answer's file. Raises BadEngineResponse when it is something else."""
-    return _object(path.read_bytes())
+def load(body: Path | Slot) -> dict[str, Any]:
+    """The JSON object in an answer. Raises BadEngineResponse when it is something else."""
+    return _object(body.read_bytes())
 
 
-def load_decoded(path: Path) -> dict[str, Any]:
+def load_decoded(body: Path | Slot) -> dict[str, Any]:
     """The same, but that long base64 texts are there decoded, as `bytes`.
 
-    They are decoded straight from the file: a picture's text is never in memory, let alone twice.
+    They are decoded from where they lie: a picture's text is never copied, let alone twice.
     """
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size < LONG_TEXT:
-            return _object(file.read())
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as text:
-            rest, decoded = _lift(text)
+    if isinstance(body, Slot):
+        rest, decoded = _lift(body.memory, body.length)
+    elif (length := body.stat().st_size) < LONG_TEXT:
+        return load(body)
+    else:
+        with body.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
+            rest, decoded = _lift(text, length)
     return _put_back(_object(rest), decoded) if decoded else _object(rest)
 
 
-def _lift(text: mmap) -> tuple[bytes, dict[str, bytes]]:
+def _lift(text: mmap, length: int) -> tuple[bytes, dict[str, bytes]]:
     """JSON with a short name in the place of each long text that is base64; name -> what it says.
 
     What lies between two quotes and is base64 is a text: outside of texts, JSON of some length has colons
@@ -90,9 +92,9 @@ def _lift(text: mmap) -> tuple[bytes, dict[str, bytes]]:
     """
     nonce, kept = secrets.token_hex(8), list[bytes]()
     decoded: dict[str, bytes] = {}
-    done, start = 0, text.find(b'"')
+    done, start = 0, text.find(b'"', 0, length)
     for _ in range(MOST_QUOTES):
-        end = text.find(b'"', start + 1)
+        end = text.find(b'"', start + 1, length)
         if start < 0 or end < 0:
             break
         if end - start > LONG_TEXT and text[start - 1 : start] != b"\\":
@@ -102,7 +104,7 @@ def _lift(text: mmap) -> tuple[bytes, dict[str, bytes]]:
                 kept += [text[done : start + 1], name.encode()]
                 done = end
         start = end
-    return b"".join([*kept, text[done:]]), decoded
+    return b"".join([*kept, text[done:length]]), decoded
 
 
 def _put_back(value: Any, decoded: Mapping[str, bytes]) -> Any:

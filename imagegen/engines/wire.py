@@ -60,6 +60,11 @@ class Incoming:
         self.status, self.headers = response.status, response.headers
         self._response, self._wire, self._deadline_at, self._scrub = response, wire, deadline_at, scrub
 
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body, where its headers tell."""
+        return None if "content-encoding" in self.headers else self._response.length_remaining
+
     def pieces(self, limit: int) -> Iterator[bytes | memoryview]:
         """The body, decompressed, in small pieces. Each is to be used before the next is taken.
 
@@ -90,7 +95,7 @@ class Incoming:
 
     def _stream(self) -> Iterator[bytes | memoryview]:
         with _faults(self._deadline_at, sent=True, scrub=self._scrub):
-            if self._response.length_remaining is None or "content-encoding" in self.headers:
+            if self.length is None:
                 yield from self._response.stream(PIECE, decode_content=True)
             else:
                 yield from self._wire.body()

@@ -22,9 +22,10 @@ from django.db.models import Max
 from django.utils import timezone
 
 from imagegen.engines import ENGINES
-from imagegen.engines.base import Call, Engine, EngineConfig, EngineImage, Spool
+from imagegen.engines.base import Call, Engine, EngineConfig, EngineImage
 from imagegen.engines.errors import EngineError, PromptRejected
 from imagegen.engines.sizes import Size
+from imagegen.engines.spool import Spool
 from imagegen.generation import STORING_SECONDS
 from imagegen.incoming import CallName
 from imagegen.lifecycle import departure, stories

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -12,15 +12,20 @@ from django.core.exceptions import ImproperlyConfigured
 
 def encrypt(text: str) -> str:
     """Ciphertext of `text`; empty stays empty."""
-    return _fernet().encrypt(text.encode()).decode() if text else ""
+    return _with_keys(_keys()).encrypt(text.encode()).decode() if text else ""
 
 
 def decrypt(token: str) -> str:
     """Raises ImproperlyConfigured where no key fits: a wrong key must never pass for an empty one."""
-    if not token:
-        return ""
+    return _decrypt(_keys(), token) if token else ""
+
+
+@lru_cache(maxsize=100)
+def _decrypt(keys: Sequence[str], token: str) -> str:
+    """Remembered, since every request asks for the same few; by the keys too, so that one that is taken
+    away is missed at once."""
     try:
-        return _fernet().decrypt(token.encode()).decode()
+        return _with_keys(keys).decrypt(token.encode()).decode()
     except InvalidToken:
         raise ImproperlyConfigured(
             "A stored credential cannot be decrypted: EASEL_ENCRYPTION_KEYS lacks the key it was "
@@ -42,8 +47,8 @@ def is_under_first_key(token: str) -> bool:
     return True
 
 
-def _fernet() -> MultiFernet:
-    return _with_keys(tuple(settings.EASEL_ENCRYPTION_KEYS))
+def _keys() -> Sequence[str]:
+    return tuple(settings.EASEL_ENCRYPTION_KEYS)
 
 
 @cache

@@ -37,6 +37,14 @@ def test_types(monkeypatch, name, raw, value):
     assert type(read(name)) is type(value)
 
 
+@pytest.mark.parametrize(
+    ("raw", "host"), [("0.0.0.0", "0.0.0.0"), ("::1", "[::1]"), ("[::1]", "[::1]"), ("easel", "easel")]
+)
+def test_where_to_listen(monkeypatch, raw, host):
+    monkeypatch.setenv("EASEL_BIND", raw)
+    assert environment.listening() == (host, 8005)
+
+
 @pytest.mark.parametrize("name", VARIABLES)
 @pytest.mark.parametrize("raw", [None, "", " \n"])
 def test_an_empty_one_counts_as_absent(monkeypatch, name, raw):
@@ -48,10 +56,12 @@ def test_an_empty_one_counts_as_absent(monkeypatch, name, raw):
 @pytest.mark.parametrize(
     ("name", "raw", "sentence"),
     [
-        ("PORT", "http", "PORT must be a whole number from 1, not 'http'."),
-        ("PORT", "80.5", "PORT must be a whole number from 1, not '80.5'."),
-        ("PORT", "0", "PORT must be a whole number from 1, not '0'."),
-        ("EASEL_WORKERS", "-1", "EASEL_WORKERS must be a whole number from 1, not '-1'."),
+        ("PORT", "http", "PORT must be a whole number from 1 to 65535, not 'http'."),
+        ("PORT", "80.5", "PORT must be a whole number from 1 to 65535, not '80.5'."),
+        ("PORT", "0", "PORT must be a whole number from 1 to 65535, not '0'."),
+        ("PORT", "65536", "PORT must be a whole number from 1 to 65535, not '65536'."),
+        ("EASEL_WORKERS", "-1", "EASEL_WORKERS must be a whole number from 1 to 500, not '-1'."),
+        ("EASEL_WORKERS", "501", "EASEL_WORKERS must be a whole number from 1 to 500, not '501'."),
         ("EASEL_RATE_USER", "-1", "EASEL_RATE_USER must be a whole number from 0, not '-1'."),
         ("DEBUG", "maybe", "DEBUG must be true or false, not 'maybe'."),
         ("EASEL_LOG_LEVEL", "LOUD", "EASEL_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not 'LOUD'."),

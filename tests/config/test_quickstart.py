@@ -168,7 +168,7 @@ def has_ipv6() -> bool:
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 def test_on_an_address_of_ipv6(start):
-    easel = start(EASEL_BIND="[::1]")
+    easel = start(EASEL_BIND="::1")
     assert "first portrait" in easel.banner
     assert easel.press_ctrl_c() == 0
 

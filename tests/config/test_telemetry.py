@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from config import telemetry
 from tests.config.production import SECRETS, run
+from tests.fakes.server import Echo
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -82,6 +83,27 @@ def test_a_valid_traceparent_is_continued(client, parent):
 )
 def test_an_invalid_one_is_ignored(client, parent):
     assert trace_of(client.get("/healthz", headers={"traceparent": parent})) != TRACE
+
+
+ASK = """
+import django
+django.setup()
+from django.conf import settings
+from django.test import Client
+settings.ALLOWED_HOSTS = ["testserver"]
+print(Client().get("/healthz", headers={"traceparent": "PARENT"})["X-Trace-Id"])
+"""
+
+
+@pytest.mark.parametrize("endpoint", [False, True])
+def test_spans_go_to_an_endpoint_and_without_one_there_is_the_id_alone(tmp_path, endpoint):
+    with Echo() as collector:
+        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} if endpoint else {}
+        ask = ASK.replace("PARENT", PARENT)
+        ended = run(tmp_path, "-c", ask, DJANGO_SETTINGS_MODULE="config.settings", **SECRETS, **told)
+        assert ended.stdout.strip() == TRACE, ended.stderr
+        sent = [(request.path, bytes.fromhex(TRACE) in request.body) for request in collector.requests]
+        assert sent == [("/v1/traces", True)] * endpoint
 
 
 # Logs

@@ -14,7 +14,8 @@ import pytest
 from django.test import Client
 
 from imagegen import routing
-from imagegen.engines.base import Call, Spool
+from imagegen.engines.base import Call
+from imagegen.engines.spool import Spool
 from imagegen.models import EngineConnection, Generation, ImageFile, ImageSettings
 from imagegen.models.settings import Fallback
 from imagegen.turns import turn
@@ -31,6 +32,8 @@ from tests.fakes.server import (
     status,
 )
 from tests.live import free_port
+
+pytestmark = pytest.mark.usefixtures("answers_land")
 
 DOWN = f"http://127.0.0.1:{free_port()}"
 

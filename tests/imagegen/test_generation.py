@@ -17,8 +17,8 @@ from django.db.models import Model
 from django.utils import timezone
 
 from imagegen import calls, prepared, storage
-from imagegen.engines.base import Answer
 from imagegen.engines.errors import EngineError
+from imagegen.engines.spool import Answer
 from imagegen.errors import NotStored, TooBusy
 from imagegen.generation import Made, Order, generate
 from imagegen.models import EngineConnection, Generation, ImageFile
@@ -26,6 +26,8 @@ from imagegen.overdue import close_overdue
 from imagegen.routing import Route
 from imagegen.waiting import WaitingRoom
 from tests.fakes.litellm import KEY, LiteLLM
+
+pytestmark = pytest.mark.usefixtures("answers_land")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A prepared query finds what its queryset finds, without its SQL being made again."""
+"""What is prepared finds and writes what Django does, without its SQL being made again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 import psycopg
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.files.base import ContentFile
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
-from imagegen.models import EngineConnection, Generation, GroupQuota
-from imagegen.prepared import Prepared
+from imagegen.models import EngineConnection, Generation, GroupQuota, ImageFile
+from imagegen.prepared import Prepared, insert, update
 
 
 @pytest.fixture
@@ -72,6 +74,48 @@ def test_quotas_and_connections_are_looked_up_anew_each_time(member: User) -> No
     member.groups.add(group)
     assert ImageSettings.objects.current().quotas_exist
     assert limited in find_usable(member)
+
+
+def stored(row: Model) -> tuple[Any, ...]:
+    """As the database has it, but for the key."""
+    key = row.pk if connection.features.has_native_uuid_field else row.pk.hex
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {row._meta.db_table} WHERE id = %s", [key])
+        (found,) = cursor.fetchall()
+    return tuple(value for value in found if value not in (row.pk, key))
+
+
+ODD = {
+    "pictures_asked": "3",
+    "pictures_failed": True,
+    "chat_id": 5,
+    "prompt": mark_safe("é <b>"),
+    "path": "a",
+}
+
+
+@pytest.mark.parametrize("odd", [{}, ODD])
+def test_what_is_written_is_what_django_writes(generation: Generation, odd: dict[str, Any]) -> None:
+    fields = {f.name: getattr(generation, f.name) for f in Generation._meta.fields if f.name != "id"}
+    fields |= {"may_have_charged": True, "finished_at": timezone.now()} | odd
+    ours, django = Generation(**fields), Generation.objects.create(**fields)
+    insert([ours])
+    assert stored(ours) == stored(django)
+
+    end = {"status": Generation.Status.FAILED, "path": [{"é": None}], "connection": None, "cost": Decimal(1)}
+    Generation.objects.update(finished_at=None)
+    assert update(ours, end | odd, where_null="finished_at")
+    Generation.objects.filter(pk=django.pk).update(**end | odd)
+    assert stored(ours) == stored(django)
+
+
+def test_what_a_field_does_before_it_is_saved_is_done(member: User) -> None:
+    """A file is stored."""
+    row = ImageFile(owner=member, width=1, height=1, native_width=1, native_height=1, size=4)
+    row.file = ContentFile(b"made", name="a.png")
+    insert([row])
+    with ImageFile.objects.get().file.open() as file:
+        assert file.read() == b"made"
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL alone")

@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from imagegen import routing
 from imagegen.engines import ENGINES
-from imagegen.engines.base import EDIT, GENERATE, Answer, Capabilities, Engine, Model
+from imagegen.engines.base import EDIT, GENERATE, Capabilities, Engine, Model
 from imagegen.engines.errors import EngineUnavailable, PromptRejected
+from imagegen.engines.spool import Answer
 from imagegen.errors import Disabled, InvalidRequest, NotAllowed
 from imagegen.models import EngineConnection, ImageSettings
 from imagegen.models.settings import Fallback

@@ -58,8 +58,9 @@ def disks(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> dic
     """Megabytes that are free in a folder and below."""
     free: dict[Path, int] = {}
 
-    def statvfs(path: Path) -> Any:
-        found = next(free[folder] for folder in (path, *path.parents) if folder in free)
+    def statvfs(path: str) -> Any:
+        os.stat(path)
+        found = next(free[folder] for folder in (Path(path), *Path(path).parents) if folder in free)
         return SimpleNamespace(f_bavail=found * 256, f_frsize=4096)
 
     monkeypatch.setattr(os, "statvfs", statvfs)

@@ -19,8 +19,9 @@ import pytest
 from django.db import OperationalError
 from PIL import Image
 
-from imagegen.engines.base import Call, Spool
+from imagegen.engines.base import Call
 from imagegen.engines.errors import NoTurn
+from imagegen.engines.spool import Spool
 from imagegen.models import EngineConnection, Ticket
 from imagegen.turns import _Place, turn
 from tests.fakes.comfyui import ComfyUI

@@ -84,3 +84,11 @@ def test_no_answer_is_shown_in_a_frame(db, path, how, status):
     assert response.status_code == status
     assert response["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in response["Content-Security-Policy"]
+
+
+def test_only_the_pages_about_errors_for_debugging_have_no_policy(settings):
+    client = Client(raise_request_exception=False)
+    assert "Content-Security-Policy" in client.get("/nothing")
+    settings.DEBUG = True
+    assert "Content-Security-Policy" not in client.get("/nothing")
+    assert "Content-Security-Policy" in client.get("/healthz")

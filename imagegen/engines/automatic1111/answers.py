@@ -19,6 +19,7 @@ from PIL import Image
 
 from imagegen.engines.errors import BadEngineResponse
 from imagegen.engines.sizes import Size
+from imagegen.landing import Slot
 
 KEPT = ("sd_model_name", "sd_model_hash", "sampler_name", "steps", "cfg_scale", "version")
 
@@ -87,9 +88,9 @@ class Reading:
         return None if used == (width, height) else (str(Size(width, height)), str(used))
 
 
-def read(path: Path) -> Reading:
+def read(body: Path | Slot) -> Reading:
     """Raises BadEngineResponse when there is no picture in the answer."""
-    whole = _load(path)
+    whole = _load(body)
     texts = whole.get("images")
     if not isinstance(texts, list):
         raise _bad(f"no list of images in an answer with {sorted(whole)}"[:200])
@@ -155,9 +156,9 @@ def _decoded(value: Any) -> bytes | None:
         return None
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(body: Path | Slot) -> dict[str, Any]:
     try:
-        whole = orjson.loads(path.read_bytes())
+        whole = orjson.loads(body.read_bytes())
     except orjson.JSONDecodeError as error:
         raise _bad(f"the answer is no JSON: {error.msg} at {error.pos}") from None
     if not isinstance(whole, dict):

@@ -19,7 +19,6 @@ from imagegen.engines.automatic1111.refusals import NoSuchAddress, explain
 from imagegen.engines.base import (
     EDIT,
     GENERATE,
-    Answer,
     Call,
     Capabilities,
     EditRequest,
@@ -30,6 +29,7 @@ from imagegen.engines.base import (
 )
 from imagegen.engines.errors import BadEngineResponse, EngineError, EngineTimeout
 from imagegen.engines.http import QUICK, Body, Client
+from imagegen.engines.spool import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -91,12 +91,12 @@ class Automatic1111(Engine):
             del payload
         until = call.deadline_at - min(ASIDE, call.remaining() / 5)
         try:
-            self._client.download("POST", path, call.spool.answer, body=body, deadline_at=until)
+            self._client.receive("POST", path, call.spool, body=body, deadline_at=until)
         except EngineTimeout as error:
             if error.may_have_charged:
                 self._stop(task, call.deadline_at)
             raise
-        return Answer(body=call.spool.answer, meta=self._interrupted(call.deadline_at))
+        return Answer(body=call.spool.body, meta=self._interrupted(call.deadline_at))
 
     def _iterates(self, deadline_at: float) -> bool:
         """Whether the server knows `n_iter`. stable-diffusion.cpp makes `batch_size` pictures one after

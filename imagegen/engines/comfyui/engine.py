@@ -16,7 +16,6 @@ from typing import Any
 from imagegen.engines.base import (
     EDIT,
     GENERATE,
-    Answer,
     Call,
     Capabilities,
     EditRequest,
@@ -33,6 +32,7 @@ from imagegen.engines.comfyui.starters import IMG2IMG, INPAINT, TXT2IMG, starter
 from imagegen.engines.comfyui.workflows import Template, check_nodes, check_workflow
 from imagegen.engines.errors import BadEngineResponse, EngineError, EngineMisconfigured, Unsupported
 from imagegen.engines.sizes import OWN_SIZE, AnySize, Size
+from imagegen.engines.spool import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
-from imagegen.engines.base import Answer, Call, ImageRequest
+from imagegen.engines.base import Call, ImageRequest
 from imagegen.engines.comfyui import outcomes, waiting
 from imagegen.engines.comfyui.outcomes import File
 from imagegen.engines.comfyui.server import Server
 from imagegen.engines.comfyui.workflows import Template
 from imagegen.engines.errors import EngineError
+from imagegen.engines.spool import Answer
 
 RANDOM_SEEDS = 2**32
 
@@ -83,10 +84,10 @@ def records(
 
 def load(answer: Answer) -> list[Any]:
     """The body's list; empty where a crash left none, since the pictures are there without it."""
-    if answer.body is None or not answer.body.exists():
+    if answer.body is None:
         return []
     try:
         found = orjson.loads(answer.body.read_bytes())
-    except orjson.JSONDecodeError:
+    except (FileNotFoundError, orjson.JSONDecodeError):
         return []
     return found if isinstance(found, list) else []

@@ -14,12 +14,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
-from imagegen.engines.base import Answer, Call, Capabilities, Engine, EngineImage, ImageRequest, Model
+from imagegen.engines.base import Call, Capabilities, Engine, EngineImage, ImageRequest, Model
 from imagegen.engines.dicebear.portrait import CLOTHES, Dice, Options, ground, number, portrait_options
 from imagegen.engines.dicebear.prompt import Traits, read, shaded
 from imagegen.engines.dicebear.style import toon_head
 from imagegen.engines.errors import BadEngineResponse, EngineMisconfigured
 from imagegen.engines.sizes import AnySize, Size
+from imagegen.engines.spool import Answer
 
 AUTO, PORTRAIT, ICONS = "auto", "toon-head", "icons"
 DEFAULT_SIZE = Size(512, 512)

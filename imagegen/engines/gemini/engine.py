@@ -20,7 +20,6 @@ from imagegen.engines.addresses import Forbidden, Target
 from imagegen.engines.base import (
     EDIT,
     GENERATE,
-    Answer,
     Call,
     Capabilities,
     EditRequest,
@@ -48,6 +47,7 @@ from imagegen.engines.gemini.refusals import explain
 from imagegen.engines.http import QUICK, Body, Client
 from imagegen.engines.replies import Scrub, load
 from imagegen.engines.sizes import OWN_SIZE, AspectRatios
+from imagegen.engines.spool import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -114,15 +114,15 @@ class Gemini(Engine):
         if not is_model_id(model):
             raise Unsupported("There is no model of this name.", detail="the model's name is no model id")
         row = self._row(model)
-        self._client().download(
+        self._client().receive(
             "POST",
             f"/models/{quote(bare(model), safe='')}:{row.method}",
-            call.spool.answer,
+            call.spool,
             body=Body.json(self.build_payload(request)),
             deadline_at=call.deadline_at,
         )
         seed = _seed(request, row)
-        return Answer(body=call.spool.answer, meta={} if seed is None else {"seed": seed})
+        return Answer(body=call.spool.body, meta={} if seed is None else {"seed": seed})
 
     def _edit(self, request: EditRequest, call: Call) -> Answer:
         if request.background == "transparent":

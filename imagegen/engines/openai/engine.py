@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from typing import Any
 
 from imagegen.engines.addresses import Target
 from imagegen.engines.base import (
-    EDIT,
-    GENERATE,
-    Answer,
     Call,
     Capabilities,
     EditRequest,
@@ -29,7 +28,6 @@ from imagegen.engines.base import (
 from imagegen.engines.errors import (
     BadEngineResponse,
     EngineError,
-    EngineMisconfigured,
     PromptRejected,
 )
 from imagegen.engines.http import Body, Client
@@ -39,7 +37,7 @@ from imagegen.engines.openai.models import SHUTDOWN, names_an_image_model
 from imagegen.engines.openai.payloads import Rules, build, build_edit
 from imagegen.engines.openai.refusals import dollars, explain
 from imagegen.engines.replies import Reply, load, load_decoded
-from imagegen.engines.sizes import OWN_SIZE
+from imagegen.engines.spool import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -60,21 +58,7 @@ class OpenAI(Engine):
     default_model = "gpt-image-2"
 
     def capabilities(self, model: str) -> Capabilities:
-        rules = self._rules(model)
-        row, editing = rules.row, rules.editing
-        try:
-            sizes = rules.sizes
-        except EngineMisconfigured:
-            sizes = OWN_SIZE  # a request will say what is wrong; a list of models must not fail for it
-        return Capabilities(
-            operations=frozenset({GENERATE, EDIT} if editing else {GENERATE}),
-            sizes=sizes,
-            auto_size=row.auto_size,
-            per_call=row.per_call,
-            edit_sources=editing.sources if editing else 0,
-            mask=editing is not None and editing.mask,
-            max_prompt=row.max_prompt,
-        )
+        return self._rules(model).capabilities
 
     def build_payload(self, request: ImageRequest) -> dict[str, Any]:
         return build(request, self._rules(request.model))
@@ -105,7 +89,7 @@ class OpenAI(Engine):
     def _ask(self, path: str, body: Body, call: Call) -> Answer:
         spoken = dialect(self.config)
         client = self._client(spoken)
-        reply = client.download("POST", path, call.spool.answer, body=body, deadline_at=call.deadline_at)
+        reply = client.receive("POST", path, call.spool, body=body, deadline_at=call.deadline_at)
         try:
             return self._collect(reply, client, call, cost_in_body=spoken.name == XAI)
         except EngineError:
@@ -115,14 +99,14 @@ class OpenAI(Engine):
     def _collect(self, reply: Reply, client: Client, call: Call, *, cost_in_body: bool) -> Answer:
         """The answer, with those pictures fetched to which it only has URLs."""
         answer = Answer(
-            body=call.spool.answer,
+            body=call.spool.body,
             meta={name: reply.headers[key] for key, name in KEPT_HEADERS.items() if key in reply.headers},
             cost=number(reply.headers.get("x-litellm-response-cost")),
         )
-        if call.spool.answer.stat().st_size > INLINE and not cost_in_body:
+        if answer.size() > INLINE and not cost_in_body:
             return answer
         with call.gate():
-            whole = load(call.spool.answer)
+            whole = load(call.spool.body)
             links = _links(whole)
             here = bool(links) and any(inline(item) for item in items(whole))
             answer.cost = dollars(whole) if answer.cost is None else answer.cost
@@ -237,8 +221,11 @@ class OpenAI(Engine):
     def _model(self, asked: str) -> str:
         return asked or self.config.model or self.default_model
 
-    def _rules(self, model: str) -> Rules:
-        return Rules(self.config, self._model(model))
+    @cached_property
+    def _rules(self) -> Callable[[str], Rules]:
+        """Those of a model, worked out once: a request asks for them again and again."""
+        config, default = self.config, self._model("")
+        return cache(lambda model: Rules(config, model or default))
 
 
 def _links(whole: dict[str, Any]) -> dict[int, str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from imagegen.engines.base import EditRequest, EngineConfig, ImageRequest
+from imagegen.engines.base import EDIT, GENERATE, Capabilities, EditRequest, EngineConfig, ImageRequest
 from imagegen.engines.errors import EngineMisconfigured, Unsupported
 from imagegen.engines.http import Body
 from imagegen.engines.openai.dialects import AZURE, XAI, dialect, dialect_name
 from imagegen.engines.openai.models import UNKNOWN, Editing, Family, Parameters, family
 from imagegen.engines.openai.sources import form, read_mask, read_source, xai_sources
-from imagegen.engines.sizes import AnySize, AspectRatios, ListedSizes, Sizes
+from imagegen.engines.sizes import OWN_SIZE, AnySize, AspectRatios, ListedSizes, Sizes
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +34,30 @@ class Rules:
     config: EngineConfig
     model: str
 
-    @property
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        row, editing = self.row, self.editing
+        try:
+            sizes = self.sizes
+        except EngineMisconfigured:
+            sizes = OWN_SIZE  # a request will say what is wrong; a list of models must not fail for it
+        return Capabilities(
+            operations=frozenset({GENERATE, EDIT} if editing else {GENERATE}),
+            sizes=sizes,
+            auto_size=row.auto_size,
+            per_call=row.per_call,
+            edit_sources=editing.sources if editing else 0,
+            mask=editing is not None and editing.mask,
+            max_prompt=row.max_prompt,
+        )
+
+    @cached_property
     def row(self) -> Family:
         """The model's family; of a deployment or an alias, that of the model that staff say it is."""
         named = self.config.parameters.get("base_models")
         return family(str(named.get(self.model, self.model)) if isinstance(named, Mapping) else self.model)
 
-    @property
+    @cached_property
     def editing(self) -> Editing | None:
         """How the model edits here: xAI takes no mask, Azure no WebP. None where it does not."""
         spoken, editing = dialect_name(self.config), self.row.editing
@@ -49,7 +67,7 @@ class Rules:
             return replace(editing, formats=editing.formats - {"WEBP"})
         return replace(editing, mask=editing.mask and spoken != XAI)
 
-    @property
+    @cached_property
     def sizes(self) -> Sizes:
         """The row's, or for a model without one those that staff declare: `any`, or a list.
 

@@ -22,8 +22,9 @@ from imagegen import sources
 from imagegen.access.strict import StrictJSONParser
 from imagegen.api import edit
 from imagegen.engines import ENGINES, addresses
-from imagegen.engines.base import Answer, Call, Capabilities, EditRequest, Engine, EngineImage, ImageRequest
+from imagegen.engines.base import Call, Capabilities, EditRequest, Engine, EngineImage, ImageRequest
 from imagegen.engines.errors import PromptRejected
+from imagegen.engines.spool import Answer
 from imagegen.models import Generation, ImageFile, ImageSettings
 from imagegen.waiting import room
 from tests.fakes.server import FakeServer, Response, picture, redirect

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from imagegen.engines.base import Call, Spool
+from imagegen.engines.base import Call
+from imagegen.engines.spool import Spool
 
 
 class Gate:

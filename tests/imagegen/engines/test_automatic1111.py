@@ -11,7 +11,7 @@ from PIL import Image
 
 from imagegen.engines.automatic1111 import Automatic1111
 from imagegen.engines.automatic1111.answers import plain_name
-from imagegen.engines.base import Answer, Call, EditRequest, EngineConfig, ImageRequest, Spool
+from imagegen.engines.base import Call, EditRequest, EngineConfig, ImageRequest
 from imagegen.engines.errors import (
     BadEngineResponse,
     EngineError,
@@ -23,6 +23,7 @@ from imagegen.engines.errors import (
 )
 from imagegen.engines.http import Body
 from imagegen.engines.sizes import Size
+from imagegen.engines.spool import Answer, Spool
 from tests.fakes import automatic1111 as fakes
 from tests.fakes import server as faults
 from tests.fakes.server import Response, picture

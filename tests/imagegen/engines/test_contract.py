@@ -26,6 +26,8 @@ from tests.fakes.server import FakeServer, Response, Wire, picture
 from tests.imagegen.engines.cases import CASES, Case
 from tests.live import free_port
 
+pytestmark = pytest.mark.usefixtures("answers_land")
+
 BUILT_IN = {"dicebear"}  # has no server: tests/imagegen/engines/dicebear
 DEADLINE = 3
 LONG_BASE64 = re.compile(rb'"(?:data:image/[a-z]+;base64,)?[A-Za-z0-9+/]{60,}={0,2}"')

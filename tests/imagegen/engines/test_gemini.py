@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 from PIL import Image
 
-from imagegen.engines.base import EDIT, GENERATE, Answer, Call, EditRequest, EngineConfig, ImageRequest, Spool
+from imagegen.engines.base import EDIT, GENERATE, Call, EditRequest, EngineConfig, ImageRequest
 from imagegen.engines.errors import (
     BadEngineResponse,
     EngineError,
@@ -23,6 +23,7 @@ from imagegen.engines.gemini import Gemini
 from imagegen.engines.gemini.models import FAMILIES, SHUTDOWN, family, method_for
 from imagegen.engines.replies import LONGEST_WAIT
 from imagegen.engines.sizes import OWN_SIZE, Size
+from imagegen.engines.spool import Answer, Spool
 from tests.fakes import server as faults
 from tests.fakes.gemini import KEY, MODELS, GeminiAPI
 from tests.fakes.server import Response, picture

@@ -21,6 +21,10 @@ def test_what_is_no_part_of_it_stays():
     assert redact(f"İ {KEY}{KEY.upper()} ü") == "İ ****** ü"
 
 
+def test_of_several_keys_each_is_blotted_out():
+    assert Redaction("none", KEY, "another-key")(f"{KEY} or another-key, none") == "*** or ***, none"
+
+
 def test_a_word_that_is_no_secret_is_left_alone():
     assert Redaction("openai", "", "none")("openai/gpt-image-2 none") == "openai/gpt-image-2 none"
 

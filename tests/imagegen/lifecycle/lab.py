@@ -25,9 +25,12 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.config.production import SECRETS, environment
+
+if TYPE_CHECKING:
+    from imagegen.landing import Slots
 
 ROOT = Path(__file__).parents[3]
 HOUR = 3600
@@ -88,9 +91,11 @@ class Lab:
             finally:
                 self.process.kill()
 
-    def run(self, task: str, *, at: Break | None = None, **arguments: Any) -> Outcome:
-        """Run one task to its end or its break."""
-        return self._ask(task=task, arguments=arguments, at=asdict(at) if at else None)
+    def run(
+        self, task: str, *, at: Break | None = None, in_memory: bool = False, **arguments: Any
+    ) -> Outcome:
+        """Run one task to its end or its break; `in_memory`: as a worker, whose master outlives it."""
+        return self._ask(task=task, arguments=arguments, at=asdict(at) if at else None, in_memory=in_memory)
 
     def value(self, task: str, **arguments: Any) -> Any:
         """What a task returns that is to succeed."""
@@ -125,18 +130,26 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.conf import settings
+
+    from imagegen.landing import Slots
+
     _import_now()
     gc.freeze()
     for line in sys.stdin:
-        request = json.loads(line)
+        request, slots = json.loads(line), Slots(0)
         if "resume" in request:
             pid = request["resume"]
             os.kill(pid, signal.SIGCONT)
         else:
+            slots = Slots(2 if request.pop("in_memory") else 0)
             pid = os.fork()
             if pid == 0:
-                _perform(**request)
-        sys.stdout.write(json.dumps(asdict(_wait(pid))) + "\n")
+                _perform(**request, slots=slots)
+        outcome = _wait(pid)
+        for slot in slots.left():
+            slot.save(settings.EASEL_INCOMING_DIR)
+        sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
         sys.stdout.flush()
 
 
@@ -153,7 +166,10 @@ def _import_now() -> None:
         load_command_class(app, command)
 
 
-def _perform(task: str, arguments: dict[str, Any], at: dict[str, Any] | None) -> None:
+def _perform(task: str, arguments: dict[str, Any], at: dict[str, Any] | None, slots: Slots) -> None:
+    from imagegen import landing
+
+    landing.use(slots)
     try:
         if at:
             _break(Break(**at))

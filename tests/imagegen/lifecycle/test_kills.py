@@ -16,7 +16,7 @@ PORTRAIT = "/api/mind/profile/generatePortrait"
 LIFECYCLE = "imagegen.lifecycle"
 
 STEPS = [
-    Break("imagegen.engines.http._save", "after"),
+    Break("imagegen.engines.spool.save", "after"),
     Break("imagegen.engines.openai.engine.OpenAI.parse", "before"),
     Break("imagegen.engines.openai.engine.OpenAI.parse", "after"),
     Break("imagegen.pictures.prepare", "before"),
@@ -35,8 +35,8 @@ STEPS = [
     Break("imagegen.models.Generation.close", "before"),
     Break("imagegen.models.Generation.close", "after"),
     Break("imagegen.generation._record", "after"),
-    Break("imagegen.engines.base.Spool.clear_named", "before"),
-    Break("imagegen.engines.base.Spool.clear_named", "after"),
+    Break("imagegen.engines.spool.Spool.clear_named", "before"),
+    Break("imagegen.engines.spool.Spool.clear_named", "after"),
     Break("imagegen.generation._carry_out", "after"),
     Break("django.core.handlers.base.BaseHandler.get_response", "after"),
 ]
@@ -54,8 +54,8 @@ RECONCILE_STEPS = [
     Break(f"{LIFECYCLE}.stories._tell", "after"),
     Break(f"{LIFECYCLE}.stories.record_found", "after"),
     Break(f"{LIFECYCLE}.recovery._record", "after"),
-    Break("imagegen.engines.base.Spool.clear", "before"),
-    Break("imagegen.engines.base.Spool.clear", "after"),
+    Break("imagegen.engines.spool.Spool.clear", "before"),
+    Break("imagegen.engines.spool.Spool.clear", "after"),
     Break(f"{LIFECYCLE}.recovery.recover_answers", "after"),
     Break("imagegen.folder_storage.FolderStorage.delete", "before"),
     Break("imagegen.folder_storage.FolderStorage.delete", "after"),
@@ -78,11 +78,11 @@ def connect(lab: Lab, server: LiteLLM, model: str) -> None:
     )  # fmt: skip
 
 
-def crash(lab: Lab, at: Break, *, n: int = 2, path: str = GENERATIONS) -> None:
+def crash(lab: Lab, at: Break, *, n: int = 2, path: str = GENERATIONS, in_memory: bool = False) -> None:
     body: dict[str, Any] = {"prompt": "a lake"}
     if path == GENERATIONS:
         body |= {"size": "64x96", "n": n, "metadata": {"chat_id": "c", "message_id": "m"}}
-    assert lab.run("post", at=at, path=path, body=body).status == "killed"
+    assert lab.run("post", at=at, in_memory=in_memory, path=path, body=body).status == "killed"
 
 
 def check(
@@ -123,6 +123,22 @@ def test_killed_while_making(lab: Lab, step: Break) -> None:
     check_for_good(lab)
 
 
+@pytest.mark.parametrize("step", [Break("imagegen.landing.Slot.fill", "after"), *STEPS[1:]], ids=str)
+def test_killed_with_its_answer_in_memory(lab: Lab, step: Break) -> None:
+    crash(lab, step, in_memory=True)
+    lab.value("reconcile")
+    check_for_good(lab)
+
+
+def test_killed_before_the_answer_is_whole(lab: Lab) -> None:
+    crash(lab, Break("imagegen.engines.wire.Incoming.pieces", "after"), in_memory=True)
+    lab.value("reconcile")
+    state = lab.value("state")
+    assert (state["files"], state["stored"], state["incoming"]) == ([], [], [])
+    (generation,) = state["generations"]
+    assert (generation["error_code"], generation["may_have_charged"]) == ("interrupted", True)
+
+
 @pytest.mark.parametrize("step", RECONCILE_STEPS, ids=str)
 def test_killed_while_reconciling(lab: Lab, step: Break) -> None:
     crash(lab, Break("imagegen.storage.store", "after"))
@@ -153,7 +169,7 @@ def test_a_dry_run_says_what_and_changes_nothing(lab: Lab) -> None:
 
 def test_a_picture_behind_a_link_is_fetched(lab: Lab, server: LiteLLM) -> None:
     connect(lab, server, "grok-2-image")
-    crash(lab, Break("imagegen.engines.http._save", "after"))
+    crash(lab, Break("imagegen.engines.spool.save", "after"))
     lab.value("reconcile")
     check_for_good(lab)
 
@@ -197,7 +213,7 @@ def test_part_of_the_bytes_then_the_answer(lab: Lab) -> None:
 
 def test_a_deleted_picture_does_not_come_back(lab: Lab) -> None:
     """Rows are gone, bytes and answer are not: a crash in both places."""
-    crash(lab, Break("imagegen.engines.base.Spool.clear_named", "before"))
+    crash(lab, Break("imagegen.engines.spool.Spool.clear_named", "before"))
     lab.value("delete", model="imagegen.ImageFile", where={})
     lab.value("reconcile")
     state = lab.value("state")
@@ -208,7 +224,7 @@ def test_a_deleted_picture_does_not_come_back(lab: Lab) -> None:
 def test_a_recovered_picture_that_is_deleted_does_not_come_back(lab: Lab) -> None:
     crash(lab, Break("imagegen.storage.store", "after"))
     lab.value("age")
-    late = Break("imagegen.engines.base.Spool.clear", "before")
+    late = Break("imagegen.engines.spool.Spool.clear", "before")
     assert lab.run("manage", at=late, command="reconcile_files").status == "killed"
     lab.value("delete", model="imagegen.ImageFile", where={})
     lab.value("reconcile")

@@ -41,11 +41,13 @@ def test_empty_stays_empty():
 
 
 def test_a_wrong_key_fails_with_a_sentence(keys):
-    keys(new())
+    (old,) = keys(new())
     token = encrypt(SECRET)
     keys(new())
     with pytest.raises(ImproperlyConfigured, match="EASEL_ENCRYPTION_KEYS lacks the key"):
         decrypt(token)
+    keys(old)
+    assert decrypt(token) == SECRET  # once it is put back
 
 
 @pytest.mark.parametrize(

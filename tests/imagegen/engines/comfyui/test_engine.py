@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from imagegen.engines.base import Answer, EditRequest, EngineConfig, ImageRequest
+from imagegen.engines.base import EditRequest, EngineConfig, ImageRequest
 from imagegen.engines.comfyui import ComfyUI, waiting
 from imagegen.engines.comfyui.sources import Sources
 from imagegen.engines.errors import (
@@ -22,6 +22,7 @@ from imagegen.engines.errors import (
     Unsupported,
 )
 from imagegen.engines.sizes import OWN_SIZE, AnySize, Size
+from imagegen.engines.spool import Answer
 from tests.fakes import comfyui
 from tests.fakes import server as faults
 from tests.fakes.comfyui import parts

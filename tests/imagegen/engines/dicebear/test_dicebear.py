@@ -13,12 +13,13 @@ from PIL import Image
 
 from docs.contact_sheet import prompts
 from imagegen.engines import dicebear
-from imagegen.engines.base import Answer, Call, EngineConfig, ImageRequest, Spool
+from imagegen.engines.base import Call, EngineConfig, ImageRequest
 from imagegen.engines.dicebear import DiceBear, draw
 from imagegen.engines.dicebear import portrait as dicebear_portrait
 from imagegen.engines.dicebear import prompt as dicebear_prompt
 from imagegen.engines.errors import BadEngineResponse, EngineMisconfigured, EngineTimeout, Unsupported
 from imagegen.engines.sizes import Size
+from imagegen.engines.spool import Answer, Spool
 
 SMALL, LARGE = Size(96, 96), Size(512, 512)
 

@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from imagegen.engines.base import Answer
 from imagegen.engines.errors import (
     BadEngineResponse,
 )
 from imagegen.engines.openai.engine import INLINE
+from imagegen.engines.spool import Answer
 from tests.fakes import server as faults
 from tests.fakes.server import picture
 from tests.imagegen.engines.openai.case import engine, make, through

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from imagegen.engines.base import Answer
 from imagegen.engines.errors import (
     BadEngineResponse,
     EngineError,
@@ -18,6 +17,7 @@ from imagegen.engines.errors import (
     RateLimited,
 )
 from imagegen.engines.sizes import Size
+from imagegen.engines.spool import Answer
 from tests.fakes import litellm
 from tests.fakes import server as faults
 from tests.fakes.server import Response
