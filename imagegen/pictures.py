@@ -86,7 +86,10 @@ def prepare(
             and orientation == _UPRIGHT
         )
         if as_it_is:
-            image.load() if thorough else _decode_cheaply(image)
+            if thorough:
+                image.load()
+            elif kind != "PNG":  # its checksums tell, when it is stripped
+                _decode_cheaply(image)
             kept = picture_metadata.STRIP[kind](data)
             return Picture(kept, FORMATS[kind], native, native)
         return _rewrite(image, orientation, native, size=size, rgb_png=rgb_png)
@@ -142,10 +145,7 @@ def _too_large(max_pixels: int) -> NotAPicture:
 
 
 def _decode_cheaply(image: Image.Image) -> None:
-    """Find a cut or corrupt file: PNG by its checksums, JPEG at an eighth of its size, others whole."""
-    if image.format == "PNG":
-        image.verify()
-        return
+    """Find a cut or corrupt file: JPEG at an eighth of its size, others whole."""
     if image.format == "JPEG":
         image.draft("L", (image.width // 8 or 1, image.height // 8 or 1))
     image.load()
