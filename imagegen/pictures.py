@@ -6,9 +6,11 @@ metadata is cut out of the file as it is (a full decode of a megapixel costs 23 
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from io import BytesIO
 
 from PIL import Image, ImageCms, ImageOps
@@ -55,6 +57,11 @@ class Picture:
     @property
     def extension(self) -> str:
         return EXTENSIONS[self.content_type]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of `data`, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 def prepare(
