@@ -13,12 +13,14 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from xml.sax.saxutils import quoteattr
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _PNG_COLOURS = {b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"sBIT", b"cICP"}
 _PNG_KEPT = _PNG_PIXELS | _PNG_COLOURS
+_PNG_BEHIND_PIXELS = {b"fdAT", b"IEND"}
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
@@ -47,14 +49,26 @@ def is_laborious(data: bytes) -> bool:
     JPEG decodes all of its pixels again for each scan, and each chunk of a PNG is handled by itself."""
     if data.startswith(PNG_SIGNATURE):
         with suppress(Malformed):
-            return any(number > MOST_CHUNKS for number, _ in enumerate(_png_chunks(memoryview(data))))
+            return any(islice(_png_chunks(memoryview(data)), MOST_CHUNKS, None))
     return data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS
 
 
 def strip_png(data: bytes) -> bytes:
-    """Raises Malformed."""
-    kept = (chunk for kind, chunk in _png_chunks(memoryview(data)) if kind in _PNG_KEPT)
-    return b"".join((PNG_SIGNATURE, *kept))
+    """`data` itself where nothing is to go. Chunks that go are looked at as well: one header, which is the
+    first, then pixels, then the end; and the checksum of each.
+
+    Raises Malformed.
+    """
+    kept, seen = [memoryview(PNG_SIGNATURE)], set[bytes]()
+    for kind, chunk in _png_chunks(memoryview(data)):
+        if (kind == b"IHDR") == bool(seen) or (kind in _PNG_BEHIND_PIXELS and b"IDAT" not in seen):
+            raise Malformed("the chunks of the PNG are out of order")
+        seen.add(kind)
+        if not kind.isalpha() or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+            raise Malformed("a chunk of the PNG is damaged")
+        if kind in _PNG_KEPT:
+            kept.append(chunk)
+    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
 
 
 def _png_chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
@@ -158,8 +172,7 @@ def note_png(data: bytes, xmp: bytes) -> bytes:
     content = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     start = len(PNG_SIGNATURE)
-    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-    return data[:end] + chunk + data[end:]
+    return _insert(data, start + 12 + int.from_bytes(data[start : start + 4], "big"), chunk)
 
 
 def note_jpeg(data: bytes, xmp: bytes) -> bytes:
@@ -168,7 +181,12 @@ def note_jpeg(data: bytes, xmp: bytes) -> bytes:
     start = 2
     if data[start : start + 2] == b"\xff\xe0":
         start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
-    return data[:start] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + data[start:]
+    return _insert(data, start, b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content)
+
+
+def _insert(data: bytes, position: int, piece: bytes) -> bytes:
+    whole = memoryview(data)
+    return b"".join((whole[:position], piece, whole[position:]))
 
 
 NOTE: dict[str, Callable[[bytes, bytes], bytes]] = {"image/png": note_png, "image/jpeg": note_jpeg}

@@ -6,10 +6,9 @@ So a row never points at nothing. What a crash leaves is bytes without a row, an
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -56,12 +55,12 @@ def store(picture: Picture, generation: Generation, k: int, **fields: Any) -> Im
     back to whom it belongs to. Touches no database. Raises NotWritten.
     """
     row = describe(picture, generation, k, **fields)
-    _write(row.file, f"{generation.pk}-{k}-{secrets.token_hex(8)}.{picture.extension}", picture.data)
+    _write_picture(row, f"{generation.pk}-{k}-{secrets.token_hex(8)}.{picture.extension}", picture)
     return row
 
 
 def describe(picture: Picture, generation: Generation, k: int, **fields: Any) -> ImageFile:
-    """The row of picture `k` (from 0) of a generation, not yet saved, and without its file."""
+    """The row of picture `k` (from 0) of a generation, not yet saved, without its file and SHA-256."""
     return _row(
         picture,
         owner_id=generation.user_id,
@@ -77,7 +76,7 @@ def describe(picture: Picture, generation: Generation, k: int, **fields: Any) ->
 def store_upload(picture: Picture, *, owner: User, name: str) -> ImageFile:
     """Write a picture that a person sent, and its row. Raises NotWritten, and an Error of the database."""
     row = _row(picture, owner=owner, name=name)
-    _write(row.file, f"upload-{row.pk}-{secrets.token_hex(8)}.{picture.extension}", picture.data)
+    _write_picture(row, f"upload-{row.pk}-{secrets.token_hex(8)}.{picture.extension}", picture)
     try:
         row.save(force_insert=True)
     except Error:
@@ -93,7 +92,7 @@ def store_thumbnail(file: ImageFile, data: bytes) -> FieldFile | None:
     """
     made: FieldFile = ImageFile(file=str(file.file)).thumbnail
     stem = PurePosixPath(str(file.file)).stem
-    _write(made, f"{stem}{_THUMBNAIL}{secrets.token_hex(8)}.webp", data)
+    _write(made, f"{stem}{_THUMBNAIL}{secrets.token_hex(8)}.webp", ContentFile(data))
     if ImageFile.objects.filter(pk=file.pk, thumbnail="").update(thumbnail=made.name):
         return made
     _delete_bytes([str(made)])
@@ -149,16 +148,33 @@ def _row(picture: Picture, **fields: Any) -> ImageFile:
         native_width=picture.native.width,
         native_height=picture.native.height,
         size=len(picture.data),
-        sha256=hashlib.sha256(picture.data).hexdigest(),
         **fields,
     )
 
 
-def _write(field: FieldFile, name: str, data: bytes) -> None:
+class _Content(ContentFile):  # type: ignore[type-arg]
+    """A picture's bytes. A folder's disk is at work once it has the last of them: time for their SHA-256."""
+
+    def __init__(self, picture: Picture) -> None:
+        super().__init__(picture.data)
+        self.picture = picture
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        yield from super().chunks(chunk_size)
+        self.picture.sha256  # noqa: B018 - computed once
+
+
+def _write_picture(row: ImageFile, name: str, picture: Picture) -> None:
+    """Raises NotWritten."""
+    _write(row.file, name, _Content(picture))
+    row.sha256 = picture.sha256
+
+
+def _write(field: FieldFile, name: str, content: ContentFile) -> None:  # type: ignore[type-arg]
     """Whatever a storage class raises is told as one thing. Raises NotWritten."""
     try:
-        field.save(name, ContentFile(data), save=False)
+        field.save(name, content, save=False)
     except Exception as error:
         metrics.storage_failures("write").inc()
         raise NotWritten(f"{type(error).__name__}: {error}") from error
-    metrics.written.inc(len(data))
+    metrics.written.inc(content.size)

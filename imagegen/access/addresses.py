@@ -58,9 +58,13 @@ def parse_networks(entries: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ip_network(entry, strict=False) for entry in entries)
 
 
+_read = lru_cache(maxsize=1_000)(ip_address)
+"""Keeps what parses, so nothing long."""
+
+
 def _parse(text: str) -> Address | None:
     try:
-        address = ip_address(text.strip().partition("%")[0])
+        address = _read(text.strip().partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

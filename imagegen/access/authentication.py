@@ -9,7 +9,7 @@ from django.http import HttpRequest, QueryDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
-from rest_framework_simplejwt.tokens import AccessToken, Token
+from rest_framework_simplejwt.tokens import Token
 
 from imagegen.access import tokens
 from imagegen.access.errors import AUTHENTICATE
@@ -49,7 +49,7 @@ class BearerAuthentication(BaseAuthentication):
         return key.user, key
 
     def _by_token(self, text: str) -> tuple[Any, Token]:
-        token = tokens.read(AccessToken, text)
+        token = tokens.read(tokens.AccessToken, text)
         return tokens.find_user(token), token
 
 

@@ -114,7 +114,7 @@ class RateLimit(models.Model):
     """The state of one rate limit; see rates.py. Without a row, the allowance is whole."""
 
     key = models.CharField(max_length=100, primary_key=True)
-    whole_at = models.BigIntegerField(db_index=True, help_text="Nanoseconds since 1970.")
+    whole_at = models.BigIntegerField(help_text="Nanoseconds since 1970.")  # no index: see adr/0005
 
     objects = RateLimitQuerySet.as_manager()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import cache
 
 from django.conf import settings
 from django.db import connections, router
@@ -20,20 +21,19 @@ from imagegen.redis_server import RedisAway, Script
 
 SECOND = 1_000_000_000  # nanoseconds, the unit of RateLimit.whole_at
 
-# SQLite 3.35 and PostgreSQL 9.5 read the same statement. No row comes back where the limit is reached.
+# SQLite and PostgreSQL read the same statement. It writes no row where the limit is reached.
 _TAKE = """
 INSERT INTO {table} AS held (key, whole_at) VALUES (%(key)s, {now} + %(cost)s)
 ON CONFLICT (key) DO UPDATE SET
     whole_at = CASE WHEN held.whole_at > {now} THEN held.whole_at ELSE {now} END + %(cost)s
     WHERE held.whole_at <= {now} + %(second)s - %(cost)s
-RETURNING whole_at
 """
 _NOW = {
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS bigint)",
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000000 AS INTEGER)",
 }
 """The database's clock, read once it is our turn: who has waited for it is not refused for that."""
-_UNHURRIED = ", set_config('synchronous_commit', 'off', true)"
+_UNHURRIED = "RETURNING set_config('synchronous_commit', 'off', true)"
 """PostgreSQL does not wait for the disk (4 ms, twice a request): a crash may forget a second of counting."""
 
 MICROSECONDS = 1_000_000
@@ -89,19 +89,18 @@ def _take_in_redis(*, key: str, per_second: int, now: int | None) -> float:
 def _take_in_database(*, key: str, per_second: int, now: int | None) -> float:
     """By the database's clock, unless told the time."""
     cost = SECOND // per_second
-    if _take(key=key, cost=cost, now=now):
-        return 0
-    now = time.time_ns() if now is None else now
+    connection = connections[router.db_for_write(RateLimit)]
+    statement = _statement(connection.vendor, "%(now)s" if now else _NOW[connection.vendor])
+    with prepared.cursor(connection) as cursor:
+        cursor.execute(statement, {"key": key, "now": now, "cost": cost, "second": SECOND})
+        if cursor.rowcount:
+            return 0
+    now = now or time.time_ns()
     whole_at = RateLimit.objects.filter(key=key).values_list("whole_at", flat=True).first() or now
     return max(whole_at + cost - SECOND - now, 1) / SECOND
 
 
-def _take(*, key: str, cost: int, now: int | None) -> bool:
-    connection = connections[router.db_for_write(RateLimit)]
-    table = connection.ops.quote_name(RateLimit._meta.db_table)
-    statement = _TAKE.format(table=table, now=_NOW[connection.vendor] if now is None else "%(now)s")
-    if connection.vendor == "postgresql":
-        statement += _UNHURRIED
-    with prepared.cursor(connection) as cursor:
-        cursor.execute(statement, {"key": key, "now": now, "cost": cost, "second": SECOND})
-        return cursor.fetchone() is not None
+@cache
+def _statement(vendor: str, now: str) -> str:
+    table = connections[router.db_for_write(RateLimit)].ops.quote_name(RateLimit._meta.db_table)
+    return _TAKE.format(table=table, now=now) + (_UNHURRIED if vendor == "postgresql" else "")

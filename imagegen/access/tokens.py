@@ -5,14 +5,18 @@ Both carry the scope `api`, without which they open nothing.
 
 from __future__ import annotations
 
+import hmac
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt import tokens as simplejwt
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed as OwnerRefused
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 from rest_framework_simplejwt.tokens import RefreshToken, Token
+from rest_framework_simplejwt.utils import aware_utcnow
 
 from imagegen.access.users import Users
 
@@ -25,6 +29,36 @@ _known.user_model = Users  # type: ignore[assignment]  # of a model, no more is 
 
 # Beside TokenError: a header nested deeper than Python recurses, and claims of a type that no date or id has.
 _MALFORMED = (TokenError, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError)
+
+MOST_REMEMBERED = 1_000
+_verified: dict[bytes, dict[str, Any]] = {}
+_remembering = Lock()
+
+
+class AccessToken(simplejwt.AccessToken):
+    """An access token that somebody sends, whose signature is verified once in a process.
+
+    Its claims are remembered, by a digest of its text and the signing key that gives away neither. Expiry, id
+    and type are judged each time, and what was refused is verified anew.
+    """
+
+    def __init__(self, text: Any) -> None:  # simplejwt's annotation would have it a Token
+        digest = hmac.digest(self.token_backend.prepared_signing_key, text.encode(), "sha256")
+        claims = _verified.get(digest)
+        if claims is None:
+            super().__init__(text)
+            if isinstance(self.payload["exp"], int):  # of a fraction, PyJWT takes less than `verify` does
+                _remember(digest, self.payload.copy())
+        else:
+            self.token, self.current_time, self.payload = text, aware_utcnow(), claims.copy()
+            self.verify()
+
+
+def _remember(digest: bytes, claims: dict[str, Any]) -> None:
+    with _remembering:
+        if len(_verified) >= MOST_REMEMBERED:
+            del _verified[next(iter(_verified))]  # the oldest
+        _verified[digest] = claims
 
 
 class ScopedRefreshToken(RefreshToken):

@@ -140,7 +140,7 @@ class Inventory:
         if self.report.dry_run:
             self.report.tell("files adopted", name)
             return
-        row = storage.describe(picture, generation, position, **for_a_time(generation))
+        row = storage.describe(picture, generation, position, sha256=picture.sha256, **for_a_time(generation))
         row.file.name = name
         with transaction.atomic():
             mine = stories.record_found(generation, [row], connection=generation.connection)

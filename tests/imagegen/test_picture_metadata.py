@@ -77,6 +77,74 @@ def test_png_keeps_what_it_takes_to_show_it():
     assert (image.info["transparency"], image.info["icc_profile"]) == (3, profile)
 
 
+def test_a_png_with_nothing_to_take_off_is_not_copied():
+    data = encode("PNG", "P", transparency=3)
+    assert strip_png(data) is data
+    assert strip_png(data + b"!") is not data
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"IDAT", b"tEXt", b"IEND"])
+@pytest.mark.parametrize("byte", [4, 8, -1], ids=["kind", "content", "checksum"])
+def test_a_png_with_a_damaged_chunk(kind, byte):
+    """Whether it would be kept or not."""
+    chunks = [*png_chunks(encode("PNG")), png_chunk(b"IEND", b"content")]
+    chunks[-2] = png_chunk(b"tEXt", SECRET)
+    assert strip_png(as_png(chunks))
+    (at,) = (number for number, chunk in enumerate(chunks) if chunk[4:8] == kind)
+    damaged = bytearray(chunks[at])
+    damaged[byte] ^= 1
+    with pytest.raises(Malformed):
+        strip_png(as_png([*chunks[:at], bytes(damaged), *chunks[at + 1 :]]))
+
+
+def as_png(chunks) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def png_chunks(data: bytes) -> list[bytes]:
+    chunks, position = [], 8
+    while position < len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        chunks.append(data[position:end])
+        position = end
+    return chunks
+
+
+HEADER, PIXELS, END = png_chunks(encode("PNG", "L"))
+OTHER_HEADER = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 30, 10, 2, 0, 0, 0))
+TEXT = png_chunk(b"tEXt", SECRET)
+FRAME = png_chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 40, 30, 0, 0, 1, 10, 0, 0))
+FRAMES_PIXELS = png_chunk(b"fdAT", struct.pack(">I", 1) + PIXELS[8:-4])
+CHUNKS = [
+    HEADER, PIXELS, END, OTHER_HEADER, TEXT, FRAME, FRAMES_PIXELS,
+    png_chunk(b"IDAT", b""), png_chunk(b"a_1!", b""), png_chunk(b"gAMA", b"\0\0\xb1\x8f"),
+    TEXT[:-1] + b"!", PIXELS[:-1] + b"!", PIXELS[:-1], b"IDAT",
+]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    chunks=st.permutations([HEADER, PIXELS, END]),
+    more=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(CHUNKS))),
+)
+@example(chunks=[HEADER, END, PIXELS], more=[])
+@example(chunks=[PIXELS, HEADER, END], more=[])
+@example(chunks=[HEADER, PIXELS, END], more=[(1, FRAME), (2, FRAMES_PIXELS)])
+@example(chunks=[OTHER_HEADER, PIXELS, END], more=[(2, HEADER)])
+@example(chunks=[HEADER, PIXELS, END], more=[(2, CHUNKS[8])])
+def test_what_pillow_takes_for_broken_is_refused(chunks, more):
+    """Pillow opens it, checks all that follows, and finds a fault: then so do we."""
+    for position, chunk in more:
+        chunks.insert(position, chunk)
+    data = as_png(chunks)
+    try:
+        image = Image.open(BytesIO(data), formats=["PNG"])
+        strip_png(data)
+    except (OSError, ValueError):
+        return
+    image.verify()
+
+
 def test_nothing_follows_the_end_of_a_png():
     data = encode("PNG")
     for tail in (b"<html>" + SECRET, b"PK\x03\x04" + SECRET, b"\0" * 100_000):

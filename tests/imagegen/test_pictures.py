@@ -371,6 +371,15 @@ def test_a_png_with_a_changed_byte(way):
         prepare(bytes(data), **way)
 
 
+@pytest.mark.parametrize("thorough", [False, True])
+def test_a_png_with_a_checksum_that_is_wrong(thorough):
+    """Even where the pixels are as they should be."""
+    data = bytearray(encode(speckled()))
+    data[data.index(b"IEND") - 5] ^= 1
+    with pytest.raises(NotAPicture):
+        prepare(bytes(data), thorough=thorough)
+
+
 BAD_PIXELS = {
     "not deflated": b"\0" * 40,
     "deflated, then junk": zlib.compress(b"\0" * 30)[:8] + b"\xff" * 20,

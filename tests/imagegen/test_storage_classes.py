@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import threading
@@ -14,12 +15,14 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage, storages
+from django.core.files.storage import InMemoryStorage, default_storage, storages
 from django.test import Client
 
+from imagegen import storage as images
 from imagegen import storage_url
 from imagegen.folder_storage import PARTIAL, FolderStorage
 from imagegen.models import Generation, ImageFile
+from imagegen.pictures import prepare
 from tests.conftest import use_storage
 from tests.imagegen.api.test_uploads import encode, send
 from tests.live import free_port
@@ -134,10 +137,11 @@ class TestFolder:
             asked.append((os.fstat(number).st_size, *advice))
             raise OSError(errno.EINVAL, "Invalid argument")
 
-        monkeypatch.setattr(os, "fsync", lambda number: asked.append("on disk first"))
+        monkeypatch.setattr(os, "fsync", lambda number: asked.append("on disk"))
         monkeypatch.setattr(os, "posix_fadvise", refused)
         assert folder.exists(folder.save("a/b.png", ContentFile(b"data")))
-        assert asked == ["on disk first", (4, 0, 0, os.POSIX_FADV_DONTNEED)]
+        advice = (4, 0, 0, os.POSIX_FADV_DONTNEED)
+        assert asked == [advice, "on disk", advice]
 
     def test_nothing_is_written_over(self, folder: FolderStorage) -> None:
         names = [folder.save("a.png", ContentFile(text)) for text in (b"1", b"2")]
@@ -164,9 +168,29 @@ class TestFolder:
             thread.join()
         assert len(names) == 8 and {folder.open(name).read() for name in names} == set(names.values())
 
+    def test_a_half_that_was_taken_away_is_no_picture(self, folder: FolderStorage) -> None:
+        """By `reconcile_files`, where a process slept for so long that it took it for a dead one's."""
+
+        class Late(ContentFile):
+            def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+                yield self.read()
+                for name in os.listdir(folder.path(PARTIAL)):
+                    folder.delete(f"{PARTIAL}/{name}")
+
+        with pytest.raises(FileNotFoundError):
+            folder.save("a/b.png", Late(b"data"))
+        assert names_in(folder) == []
+
+    def test_a_name_is_no_longer_than_it_may_be(self, folder: FolderStorage) -> None:
+        name = folder.save(f"a/{'b' * 90}.png", ContentFile(b"data"), max_length=50)
+        assert len(name) == 50 and name.endswith(".png") and folder.open(name).read() == b"data"
+
     @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "a/../../b.png"])
     def test_nothing_leaves_it(self, folder: FolderStorage, name: str) -> None:
-        for act in (folder.open, folder.delete, folder.exists):
+        def save(name: str) -> None:
+            folder.save(name, ContentFile(b"data"))
+
+        for act in (folder.open, folder.delete, folder.exists, save):
             with pytest.raises(Exception, match=r"traversal|outside"):
                 act(name)
 
@@ -215,6 +239,48 @@ class TestBucket:
         assert requests.get(url, timeout=10).content == b"data"
         for tampered in (url.replace("image%2Fpng", "text%2Fhtml"), url[:-4] + "0000", url.split("?")[0]):
             assert requests.get(tampered, timeout=10).status_code == 403
+
+
+class TestDigest:
+    """The SHA-256 of a stored picture's row."""
+
+    def check(self) -> None:
+        row = images.store(prepare(encode()), Generation(), 0)
+        with default_storage.open(str(row.file)) as file:
+            assert hashlib.sha256(file.read()).hexdigest() == row.sha256
+
+    def test_is_that_of_what_is_stored(self, storage: str) -> None:
+        self.check()
+
+    def test_is_that_of_what_another_class_has_read_and_closed(self, settings: Any) -> None:
+        use_storage(settings, f"{__name__}.Greedy")
+        self.check()
+
+    @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice")
+    def test_is_computed_while_the_disk_is_at_work(
+        self, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_storage(settings, f"file://{tmp_path}")
+        steps: list[str] = []
+
+        def note(module: Any, name: str) -> None:
+            original = getattr(module, name)
+            monkeypatch.setattr(module, name, lambda *args: (steps.append(name), original(*args))[1])
+
+        note(os, "posix_fadvise")
+        note(hashlib, "sha256")
+        note(os, "fsync")
+        row = images.store(prepare(encode()), Generation(), 0)
+        assert row.sha256 and steps == ["posix_fadvise", "sha256", "fsync", "posix_fadvise"]
+
+
+class Greedy(InMemoryStorage):
+    """As some packages do: takes all in one go, and closes what it was given."""
+
+    def _save(self, name: str, content: Any) -> str:
+        data = content.read()
+        content.close()
+        return super()._save(name, ContentFile(data))
 
 
 class TestNotStored:

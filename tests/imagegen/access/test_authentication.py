@@ -1,5 +1,7 @@
 import base64
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import jwt
@@ -8,6 +10,9 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt import state
+from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.tokens import AccessToken
 
 from imagegen.access import tokens
@@ -135,6 +140,143 @@ def test_a_changed_password_ends_tokens(client, ada, bearer):
     ada.set_password("another")
     ada.save()
     refused(client.get("/who", headers=bearer), "token_not_valid")
+
+
+@pytest.fixture
+def verified(monkeypatch) -> list[str]:
+    """The texts whose signatures are verified, to which nothing is known yet."""
+    texts = []
+
+    def decode(text, *args, **kwargs):
+        texts.append(text)
+        return really(text, *args, **kwargs)
+
+    really = jwt.decode
+    monkeypatch.setattr(jwt, "decode", decode)
+    monkeypatch.setattr(tokens, "_verified", {})
+    return texts
+
+
+class TestATokenThatWasVerifiedBefore:
+    def test_its_signature_is_not_verified_again(self, client, bearer, verified):
+        for _ in range(3):
+            assert client.get("/who", headers=bearer).json() == {"user": "ada", "auth": "AccessToken"}
+        assert len(verified) == 1
+
+    @pytest.mark.parametrize("fraction", [0, 0.5])
+    def test_it_expires_at_its_second(self, client, ada, verified, fraction):
+        expires = int(time.time()) + 2
+        bearer = bearer_of(sign(claims(ada, exp=expires + fraction)))
+        assert client.get("/who", headers=bearer).status_code == 200
+        time.sleep(max(expires - time.time(), 0))
+        refused(client.get("/who", headers=bearer), "token_not_valid")
+
+    def test_another_signature_or_none_on_the_same_claims(self, client, bearer, ada, verified):
+        text = bearer["authorization"].split()[1]
+        assert client.get("/who", headers=bearer).status_code == 200
+        head, payload, signature = text.split(".")
+        other = sign(claims(ada)).split(".")[2]
+        none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
+        assert other != signature
+        for forged in (
+            f"{head}.{payload}.{other}",
+            f"{head}.{payload}.",
+            f"{head}.{payload}",
+            f"{none}.{payload}.",
+            f"{none}.{payload}.{signature}",
+            text[:-1],
+            text.swapcase(),
+        ):
+            refused(client.get("/who", headers=bearer_of(forged)), "token_not_valid")
+        assert client.get("/who", headers=bearer).status_code == 200
+
+    def test_another_signing_key_does_not_know_it(self, client, bearer, verified, monkeypatch):
+        assert client.get("/who", headers=bearer).status_code == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(state, "token_backend", TokenBackend("HS256", "another key " * 5))
+            refused(client.get("/who", headers=bearer), "token_not_valid")
+        assert client.get("/who", headers=bearer).status_code == 200
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda: User.objects.update(is_active=False),
+            lambda: User.objects.update(password="another"),
+            lambda: User.objects.all().delete(),
+        ],
+        ids=["inactive", "password", "gone"],
+    )
+    def test_it_ends_with_its_owner(self, client, bearer, verified, end):
+        assert client.get("/who", headers=bearer).status_code == 200
+        end()
+        refused(client.get("/who", headers=bearer), "token_not_valid")
+
+    def test_its_owner_may_what_they_may_now(self, post, painter, bearer, verified):
+        assert post("/pictures", {"prompt": "a"}, headers=bearer).status_code == 200
+        painter.user_permissions.clear()
+        assert post("/pictures", {"prompt": "a"}, headers=bearer).status_code == 403
+
+    def test_whoever_changes_its_claims_changes_their_own(self, ada, verified):
+        text = str(tokens.issue(user=ada).access_token)
+        for _ in range(3):
+            token = tokens.read(tokens.AccessToken, text)
+            assert token["user_id"] == str(ada.pk)
+            token["user_id"] = "424242"
+
+    def test_what_was_refused_is_verified_anew(self, client, ada, verified):
+        for text in (
+            str(tokens.issue(user=ada)),
+            sign(claims(ada, token_type="refresh")),
+            sign(claims(ada, exp=1_000_000_000)),
+            sign(claims(ada), key="another key that is long enough for the algorithm"),
+        ):
+            for _ in range(2):
+                refused(client.get("/who", headers=bearer_of(text)), "token_not_valid")
+        assert len(verified) == 8
+        assert tokens._verified == {}
+
+    def test_the_scope_is_asked_for_each_time(self, client, ada, verified):
+        for _ in range(2):
+            refused(client.get("/who", headers=bearer_of(sign(claims(ada, scope="x")))), "scope_missing")
+
+    def test_a_refresh_token_is_verified_each_time(self, ada, verified):
+        text = str(tokens.issue(user=ada))
+        for _ in range(2):
+            tokens.read(tokens.ScopedRefreshToken, text)
+        assert len(verified) == 2
+        tokens.revoke(refresh=text)
+        with pytest.raises(AuthenticationFailed):
+            tokens.read(tokens.ScopedRefreshToken, text)
+
+    def test_no_text_and_no_key_is_kept(self, client, bearer, verified):
+        client.get("/who", headers=bearer)
+        kept = repr(tokens._verified)
+        assert "user_id" in kept
+        for part in (*bearer["authorization"].split()[1].split("."), django_settings.SECRET_KEY):
+            assert part not in kept
+
+    def test_the_oldest_makes_room(self, ada, verified, monkeypatch):
+        monkeypatch.setattr(tokens, "MOST_REMEMBERED", 3)
+        texts = [str(tokens.issue(user=ada).access_token) for _ in range(5)]
+        for text in (*texts, *texts[2:], texts[0]):
+            tokens.read(tokens.AccessToken, text)
+        assert verified == [*texts, texts[0]]
+        assert len(tokens._verified) == 3
+
+    def test_many_may_be_remembered_at_once(self, ada, monkeypatch):
+        class Slow(dict):
+            def __iter__(self):
+                found = list(super().__iter__())
+                time.sleep(0.005)
+                return iter(found)
+
+        monkeypatch.setattr(tokens, "_verified", Slow())
+        monkeypatch.setattr(tokens, "MOST_REMEMBERED", 2)
+        texts = [str(tokens.issue(user=ada).access_token) for _ in range(16)]
+        with ThreadPoolExecutor(8) as pool:
+            read = pool.map(lambda text: tokens.read(tokens.AccessToken, text)["jti"], texts)
+            assert list(read) == [AccessToken(text)["jti"] for text in texts]
+        assert len(tokens._verified) == 2
 
 
 def test_a_bad_header_does_not_fall_back_to_the_cookie(client, ada):
