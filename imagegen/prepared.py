@@ -210,7 +210,8 @@ class Prepared(Generic[M]):
         if statement is None:
             statement = self._statements[connection.vendor] = self._work_out(connection)
         with cursor(connection) as asked:
-            asked.execute(statement.sql, [_value(part, arguments) for part in statement.parameters])
+            given = [arguments[p.position] if isinstance(p, _Argument) else p for p in statement.parameters]
+            asked.execute(statement.sql, given)
             rows = asked.fetchall()
         return [_object(self._model, statement, row, connection) for row in rows]
 
@@ -235,10 +236,6 @@ def _marks(build: Callable[..., Any]) -> Iterator[int]:
 
 def _is_mark(part: object) -> bool:
     return isinstance(part, int) and _FIRST_MARK <= part < _FIRST_MARK + 10
-
-
-def _value(part: Any, arguments: Sequence[int]) -> Any:
-    return arguments[part.position] if isinstance(part, _Argument) else part
 
 
 def _object(model: type[M], statement: _Statement, row: Sequence[Any], connection: BaseDatabaseWrapper) -> M:

@@ -65,7 +65,7 @@ class Rules:
             return None
         if spoken == AZURE:
             return replace(editing, formats=editing.formats - {"WEBP"})
-        return replace(editing, mask=editing.mask and spoken != XAI)
+        return replace(editing, mask=False) if spoken == XAI else editing
 
     @cached_property
     def sizes(self) -> Sizes:
