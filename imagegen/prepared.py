@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import (
     BooleanField,
@@ -34,14 +35,25 @@ _FIRST_MARK = -2_000_000_000
 
 
 def cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Django's cursor; what it executes, PostgreSQL plans once for each connection and not each time."""
+    """Django's cursor; what it executes, PostgreSQL plans once for each connection and not each time, and for
+    SQLite its placeholders are changed once."""
     connection.ensure_connection()
+    kind: Any = _planning() if connection.vendor == "postgresql" else _Converting
     with connection.wrap_database_errors:
-        if connection.vendor == "postgresql":
-            raw = _planning()(connection.connection)
-        else:
-            raw = connection.create_cursor()
+        raw = kind(connection.connection)
     return connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
+
+
+_converted: dict[str, str] = {}
+
+
+class _Converting(SQLiteCursorWrapper):
+    """For what is prepared, of which there is so much and no more."""
+
+    def convert_query(self, query: str, *, param_names: Any = None) -> str:
+        if query not in _converted:
+            _converted[query] = super().convert_query(query, param_names=param_names)  # type: ignore[misc]
+        return _converted[query]
 
 
 @cache
