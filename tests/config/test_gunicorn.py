@@ -10,6 +10,7 @@ from gunicorn.workers import gthread
 
 from config import gunicorn
 from imagegen.errors import TooBusy
+from imagegen.landing import Slots
 from imagegen.waiting import WaitingRoom
 from tests.config.production import SECRETS, run
 
@@ -109,8 +110,31 @@ def test_who_takes_no_connections_is_waited_for_by_nobody(worker, connected, mon
 
 def test_a_dead_worker_is_waited_for_by_nobody(connected):
     connected[1] = 0
-    gunicorn.child_exit(None, SimpleNamespace(place=1))
+    gunicorn.child_exit(None, SimpleNamespace(place=1, slots=Slots(0)))
     assert connected[1] == gunicorn.NOT_HERE
+
+
+def test_what_a_dead_worker_had_is_kept_or_said_to_be_lost(connected, settings, tmp_path):
+    slots, server = Slots(3), Mock()
+    for name in ("one.answer", "no-such-folder/two.answer"):
+        slots.take(3).fill(name, [b"abc"])
+    settings.EASEL_INCOMING_DIR = tmp_path
+    gunicorn.child_exit(server, SimpleNamespace(place=1, slots=slots))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("one.answer", b"abc")]
+    ((_, kept),), ((_, lost, why),) = (
+        (call.args for call in server.log.warning.call_args_list),
+        (call.args for call in server.log.error.call_args_list),
+    )
+    assert (kept, lost) == ("one.answer", "no-such-folder/two.answer") and why.errno == errno.ENOENT
+
+
+def test_a_new_worker_does_not_hold_the_memory_of_others():
+    """Else it would stay taken when they are gone."""
+    mine, other = Slots(1), Slots(1)
+    slot = other.take(1)
+    server = SimpleNamespace(WORKERS={7: SimpleNamespace(slots=other)})
+    gunicorn.post_fork(server, SimpleNamespace(place=1, slots=mine))
+    assert slot.memory.closed and not mine.take(1).memory.closed
 
 
 def test_what_gunicorn_is_told():
@@ -124,7 +148,7 @@ def test_overdue_generations_are_watched_for_where_easel_is_served(tmp_path, ser
     """Not where bench/floor.py borrows this configuration."""
     program = (
         f"import {served}, threading, types; from config import gunicorn\n"
-        "worker = types.SimpleNamespace(place=0)\n"
+        "worker = types.SimpleNamespace(place=0, slots=gunicorn.landing.Slots())\n"
         "def watching(): return any(thread.name == 'overdue' for thread in threading.enumerate())\n"
         "gunicorn.post_worker_init(worker); print(watching())\n"
         "gunicorn.worker_exit(None, worker); print(watching())\n"
