@@ -44,6 +44,7 @@ from imagegen.outlasting import Patience
 from imagegen.overdue import CUT_OFF, close_overdue
 from imagegen.tracing import current_trace_id
 from imagegen.waiting import room
+from imagegen.write_queue import writing
 
 if TYPE_CHECKING:
     from imagegen.sources import Sources
@@ -168,7 +169,7 @@ def _begin(order: Order, plans: list[Plan], quota: Quota) -> Generation:
     longest = max(plan.route.engine.config.deadline for plan in plans)
     reserved = max(plan.route.connection.price for plan in plans) * order.n
     # Without a quota there is nothing to count, and one statement needs no transaction around it.
-    with nullcontext() if quota == NO_QUOTA else transaction.atomic():
+    with writing(), nullcontext() if quota == NO_QUOTA else transaction.atomic():
         quotas.check(order.user, quota, pictures=order.n, money=reserved)
         now = timezone.now()
         return _write_down(
@@ -304,7 +305,7 @@ def _write_end(
     """
     failed = generation.pictures_asked - len(delivery.files)
     error = delivery.errors[0] if delivery.errors else None
-    with transaction.atomic():
+    with writing(), transaction.atomic():
         closed = generation.close(
             Status.PARTIAL if failed else Status.SUCCEEDED,
             connection=connection,

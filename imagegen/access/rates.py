@@ -18,6 +18,7 @@ from imagegen import metrics, prepared
 from imagegen.access.errors import TooManyRequests
 from imagegen.access.models import RateLimit
 from imagegen.redis_server import RedisAway, Script
+from imagegen.write_queue import writing
 
 SECOND = 1_000_000_000  # nanoseconds, the unit of RateLimit.whole_at
 
@@ -91,7 +92,7 @@ def _take_in_database(*, key: str, per_second: int, now: int | None) -> float:
     cost = SECOND // per_second
     connection = connections[router.db_for_write(RateLimit)]
     statement = _statement(connection.vendor, "%(now)s" if now else _NOW[connection.vendor])
-    with prepared.cursor(connection) as cursor:
+    with writing(), prepared.cursor(connection) as cursor:
         cursor.execute(statement, {"key": key, "now": now, "cost": cost, "second": SECOND})
         if cursor.rowcount:
             return 0
