@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,11 @@ def child_exit(server: Any, worker: Any) -> None:
         else:
             server.log.warning("A worker died; reconcile_files will record what it had: %s", slot.name)
     worker.slots.close()
+
+
+def on_exit(server: Any) -> None:
+    """gunicorn kills who has not ended in time, and goes without looking back."""
+    for pid, worker in server.WORKERS.items():
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        child_exit(server, worker)

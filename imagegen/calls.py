@@ -120,7 +120,7 @@ class Delivery:
                 try:
                     spool.keep()
                 except OSError:
-                    logger.exception("answer lost", call=spool.name)
+                    logger.exception("answer in memory alone, until this process ends", call=spool.name)
             raise
         for spool in self.spools:
             spool.clear_named()

@@ -64,10 +64,11 @@ class Spool:
         return self._slot or self.answer
 
     def catch(self, pieces: Iterable[bytes | memoryview], length: int | None) -> None:
-        """Take in the answer, `length` bytes of it where that is known before.
+        """Take in the answer, `length` bytes of it where that is known before. One from before goes.
 
         Raises what `pieces` raises, and OSError; then there is nothing of it.
         """
+        self._empty()
         self._slot = landing.slots.take(length)
         if self._slot is None:
             save(pieces, self.answer)

@@ -77,3 +77,21 @@ def test_what_is_done_leaves_nothing(easel: LiveEasel) -> None:
         time.sleep(0.05)
     assert ask(easel) == 200
     assert not list((easel.folder / "incoming").glob("[!.]*"))
+
+
+def test_a_stop_that_runs_out_of_patience_keeps_it(tmp_path: Path) -> None:
+    storage = "tests.serving.storages.StuckStorage"
+    with (
+        SlowEngine(0) as engine,
+        LiveEasel(tmp_path, EASEL_STORAGE=storage, EASEL_GRACEFUL_TIMEOUT="1") as easel,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        engine.serve(easel)
+        (tmp_path / "asked").unlink(missing_ok=True)
+        (tmp_path / "stuck").touch()
+        asked = pool.submit(ask, easel)
+        wait_for(tmp_path, "asked")
+        easel.process.send_signal(signal.SIGTERM)
+        easel.process.wait(30)
+        assert asked.result(30) is None, "it was to be cut"
+        assert len(list((tmp_path / "incoming").glob("*.answer"))) == 1

@@ -68,3 +68,19 @@ def test_one_that_is_kept_is_a_file(slots: landing.Slots, spool: Spool) -> None:
     spool.keep()
     assert slots.are_free
     assert spool.found() == Answer(body=spool.answer) and spool.answer.read_bytes() == TEXT
+
+
+def test_one_that_cannot_be_kept_stays_in_memory(slots: landing.Slots, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "no such folder", "call")
+    spool.catch([TEXT], len(TEXT))
+    with pytest.raises(FileNotFoundError):
+        spool.keep()
+    assert [slot.name for slot in slots.left()] == ["call.answer"]
+
+
+def test_a_second_one_takes_the_place_of_the_first(slots: landing.Slots, spool: Spool) -> None:
+    for text in (b"{}", TEXT):
+        spool.catch([text], len(text))
+    assert spool.body.read_bytes() == TEXT
+    spool.clear()
+    assert slots.are_free
