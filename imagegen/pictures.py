@@ -10,9 +10,9 @@ import hashlib
 import struct
 import warnings
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from io import BytesIO
 
+from django.utils.functional import cached_property
 from PIL import Image, ImageCms, ImageOps
 
 from imagegen import picture_metadata
