@@ -165,9 +165,7 @@ def _database() -> dict[str, Any]:
             **config.get("OPTIONS", {}),
             "pool": watched.pool(connections=max(read("EASEL_DATABASE_POOL"), 1)),
         }
-        # A pooled connection is tried before it is used: one that a restart of the server cut is replaced.
-        engine = "imagegen.postgresql"
-        return {**config, "ENGINE": engine, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+        return {**config, "ENGINE": "imagegen.postgresql", "CONN_MAX_AGE": 0, "OPTIONS": options}
     if url and not url.startswith("sqlite:///"):
         raise ImproperlyConfigured(_DATABASE_URL)
     options = {

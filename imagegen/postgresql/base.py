@@ -17,14 +17,19 @@ PATIENCE = 30.0
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """From the pool, where there is one. Raises PoolTimeout, soon where the server is away."""
+        """One that holds, from the pool if there is one. Raises PoolTimeout, soon where it is away."""
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                return super().get_new_connection(conn_params)
+                connection = super().get_new_connection(conn_params)
             except PoolTimeout:
                 if Connection.away or time.monotonic() >= until:
                     raise
+            else:
+                pool: Any = self.pool  # type: ignore[attr-defined]  # unknown to the stubs
+                if not pool or connection.holds():
+                    return connection
+                pool.putconn(connection)  # which makes another one for it
 
     def probe(self) -> None:
         """Ask the server, past the pool and its queue. Raises psycopg's OperationalError within seconds."""

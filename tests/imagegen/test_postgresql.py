@@ -27,7 +27,6 @@ def database(own_postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> Ite
                 "USER": "easel",
                 "HOST": "127.0.0.1",
                 "PORT": str(own_postgresql.port),
-                "CONN_HEALTH_CHECKS": True,
                 "OPTIONS": {"pool": watched.pool(connections=1)},
             }
         }
@@ -88,3 +87,24 @@ def test_nobody_waits_long_for_a_server_that_is_away_and_it_is_found_when_it_is_
     own_postgresql.start()
     assert ask_anew(database) == 1
     database.probe()
+
+
+def test_one_that_was_tried_a_moment_ago_is_not_tried_again(
+    database: base.DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    monkeypatch.setattr(watched.ConnectionPool, "check_connection", tried.append)
+    for trusted_for, times in ((10.0, 1), (10.0, 1), (0.0, 2)):
+        monkeypatch.setattr(watched, "TRUSTED_FOR", trusted_for)
+        assert ask_anew(database) == 1
+        assert len(tried) == times
+
+
+def test_one_that_a_restart_cut_is_replaced(
+    database: base.DatabaseWrapper, own_postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "TRUSTED_FOR", 0.0)
+    assert ask_anew(database) == 1
+    own_postgresql.stop()
+    own_postgresql.start()
+    assert ask_anew(database) == 1
