@@ -167,9 +167,6 @@ def post_worker_init(worker: Any) -> None:
     landing.use(worker.slots)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no need to look through it for garbage ever again
-    gc.set_threshold(
-        10_000
-    )  # a request makes and drops a few thousand objects, hardly one of them in a cycle
     if apps.ready:  # it is Easel that is served
         from imagegen.overdue import Watch
 
