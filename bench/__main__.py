@@ -68,7 +68,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "Without it, a server is started for the occasion",
     )
     parser.add_argument("--clients", type=_numbers, default=[1, 8, 32], help="with an engine at 0 s")
-    parser.add_argument("--requests", type=int, default=240, help="that those make in all")
+    parser.add_argument("--requests", type=int, default=480, help="that those make in all")
     parser.add_argument("--at-once", type=_numbers, default=[200, 500, 1000], help="with a slow engine")
     parser.add_argument("--seconds", type=float, default=5, help="that the slow engine takes")
     parser.add_argument("--repeat", type=int, default=0, help="times; without it 3, and 1 for slow engines")

@@ -69,7 +69,10 @@ def sessions(url: str) -> Iterator[Callable[[], Counter[str]]]:
 
     with psycopg.connect(url, autocommit=True) as connection:
         own = connection.info.backend_pid
-        query = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+        query = (  # PostgreSQL's own, such as autovacuum's, are nobody's connections
+            "SELECT state FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> %s"
+        )
         yield lambda: Counter(state for (state,) in connection.execute(query, [own]))
 
 
