@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -28,9 +29,9 @@ _threads = threading.Lock()
 @contextmanager
 def writing() -> Iterator[None]:
     """Around what writes, its transaction included. Nothing where it is part of a transaction, nor elsewhere
-    than on SQLite."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    than in a file of SQLite's."""
+    connection: Any = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor != "sqlite" or connection.in_atomic_block or connection.is_in_memory_db():
         yield
         return
     until = time.monotonic() + PATIENCE
