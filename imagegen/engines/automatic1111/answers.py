@@ -18,6 +18,7 @@ import pybase64
 from PIL import Image
 
 from imagegen.engines.errors import BadEngineResponse
+from imagegen.engines.replies import load
 from imagegen.engines.sizes import Size
 from imagegen.landing import Slot
 
@@ -90,7 +91,7 @@ class Reading:
 
 def read(body: Path | Slot) -> Reading:
     """Raises BadEngineResponse when there is no picture in the answer."""
-    whole = _load(body)
+    whole = load(body)
     texts = whole.get("images")
     if not isinstance(texts, list):
         raise _bad(f"no list of images in an answer with {sorted(whole)}"[:200])
@@ -154,16 +155,6 @@ def _decoded(value: Any) -> bytes | None:
         return pybase64.b64decode(value[value.find(",") + 1 :], validate=True)
     except ValueError:
         return None
-
-
-def _load(body: Path | Slot) -> dict[str, Any]:
-    try:
-        whole = orjson.loads(body.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise _bad(f"the answer is no JSON: {error.msg} at {error.pos}") from None
-    if not isinstance(whole, dict):
-        raise _bad("the answer is JSON, but no object")
-    return whole
 
 
 def _bad(detail: str) -> BadEngineResponse:
