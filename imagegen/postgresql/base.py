@@ -27,7 +27,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                     raise
             else:
                 pool: Any = self.pool  # type: ignore[attr-defined]  # unknown to the stubs
-                if not pool or connection.holds():
+                if not pool or connection.holds() or time.monotonic() >= until:
                     return connection
                 pool.putconn(connection)  # which makes another one for it
 

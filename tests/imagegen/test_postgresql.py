@@ -108,3 +108,13 @@ def test_one_that_a_restart_cut_is_replaced(
     own_postgresql.stop()
     own_postgresql.start()
     assert ask_anew(database) == 1
+
+
+def test_one_that_never_seems_to_hold_is_taken_in_the_end(
+    database: base.DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked over it says best what is wrong. It was tried for ever."""
+    tries = iter(range(100))
+    monkeypatch.setattr(base, "PATIENCE", 0.0)
+    monkeypatch.setattr(watched.Connection, "holds", lambda _: next(tries) < 0)
+    assert ask_anew(database) == 1
