@@ -114,6 +114,15 @@ class LiveEasel:
     def get(self, path: str, **kwargs: Any) -> requests.Response:
         return requests.get(f"{self.url}{path}", headers=self.headers, timeout=60, **kwargs)
 
+    def let_deadlines_pass(self) -> None:
+        """Of what runs, as if an hour had gone by."""
+        self.manage(
+            "shell", "--no-imports", "-c",
+            "from datetime import timedelta; from django.db.models import F;"
+            "from imagegen.models import Generation as G;"
+            "G.objects.filter(status='running').update(deadline_at=F('deadline_at') - timedelta(hours=1))",
+        )  # fmt: skip
+
     def manage(self, *arguments: str, **environment: str) -> str:
         """Run manage.py beside it, as ops do. Raises CalledProcessError."""
         done = subprocess.run(

@@ -7,10 +7,13 @@ import random
 import time
 from io import BytesIO
 
+import requests
 from PIL import Image
 
 from tests.fakes.server import FakeServer, Request, Response, picture
 from tests.live import LiveEasel
+
+CUT = "cut"
 
 
 class SlowEngine(FakeServer):
@@ -51,3 +54,11 @@ def noise(edge: int) -> bytes:
     pixels = random.Random(1).randbytes(edge * edge * 3)
     Image.frombytes("RGB", (edge, edge), pixels).save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def ask(easel: LiveEasel) -> int | str:
+    """The status, or that the connection was cut."""
+    try:
+        return easel.post("/api/images/generations", {"prompt": "a lake", "size": "64x64"}).status_code
+    except requests.ConnectionError:
+        return CUT

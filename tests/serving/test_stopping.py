@@ -16,10 +16,9 @@ import pytest
 import requests
 
 from tests.live import LiveEasel, tree
-from tests.serving.engines import SlowEngine
+from tests.serving.engines import CUT, SlowEngine, ask
 
 SECONDS = 3.0
-CUT = "cut"
 
 
 @pytest.fixture
@@ -39,14 +38,6 @@ def easel(engine: SlowEngine, tmp_path: Path) -> Iterator[LiveEasel]:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(60) as pool:
         yield pool
-
-
-def ask(easel: LiveEasel) -> int | str:
-    """The status, or that the connection was cut."""
-    try:
-        return easel.post("/api/images/generations", {"prompt": "a lake", "size": "64x64"}).status_code
-    except requests.ConnectionError:
-        return CUT
 
 
 def master(easel: LiveEasel) -> int:
